@@ -1,0 +1,66 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"sstatefs/store"
+)
+
+// Create is open(2) with O_CREAT of a name that the kernel does not know. Under
+// an object's name it starts a draft.
+func (d *dirNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	c := call(ctx)
+	defer c.end()
+	path, no := d.child(name)
+	if no != 0 {
+		return nil, nil, 0, no
+	}
+	if store.IsObject(path) {
+		return d.createObject(ctx, c, name, path, flags, out)
+	}
+	f, e, err := d.st.store.CreateFile(c, path, int(flags), mode, caller(ctx))
+	if err != nil {
+		return nil, nil, 0, d.st.errno("create", err)
+	}
+	d.st.fillEntry(out, &e)
+	node := d.st.inode(ctx, &d.Inode, name, e)
+	n, ok := node.Operations().(*fileNode)
+	if !ok {
+		f.Close()
+		return nil, nil, 0, syscall.EEXIST
+	}
+	return node, n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE, 0
+}
+
+// createObject starts a draft, or opens the object that another host published
+// since the kernel looked.
+func (d *dirNode) createObject(ctx context.Context, c *callContext, name, path string, flags uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	if e, err := d.st.store.Stat(c, path); err == nil {
+		if flags&unix.O_EXCL != 0 {
+			return nil, nil, 0, syscall.EEXIST
+		}
+		node := d.st.inode(ctx, &d.Inode, name, e)
+		d.st.fillEntry(out, &e)
+		if n, ok := node.Operations().(*fileNode); ok {
+			h, fuseFlags, no := n.Open(ctx, flags)
+			return node, h, fuseFlags, no
+		}
+		return nil, nil, 0, syscall.EISDIR
+	}
+	asked := flags&(unix.O_EXCL|unix.O_TRUNC) != 0 // not touch(1), which only wants the time
+	draft, e, err := d.st.store.CreateDraft(c, path, asked)
+	if err != nil {
+		return nil, nil, 0, d.st.errno("create", err)
+	}
+	fillAttr(&out.Attr, &e)
+	out.SetEntryTimeout(noTTL) // others are told that there is nothing yet
+	out.SetAttrTimeout(noTTL)
+	n := &fileNode{st: d.st, key: path, size: e.Size, id: e.ID}
+	n.draft, n.created, n.writers = draft, true, 1
+	return d.NewInode(ctx, n, d.st.ids.attr(e)), &draftHandle{node: n}, fuse.FOPEN_DIRECT_IO, 0
+}

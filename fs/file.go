@@ -1,0 +1,376 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"sstatefs/store"
+)
+
+// fileNode is everything that is no folder: an object, a scratch file, a
+// symbolic link. One node may have a scratch name and an object's: a temporary
+// and what was published from it.
+type fileNode struct {
+	fs.Inode
+	st *state
+
+	inUse sync.RWMutex // held for reading while a handle's file is used, for writing to close one; before mu
+
+	mu      sync.Mutex
+	key     string // the object's name that it has, "" for none
+	id      store.FileID
+	size    int64
+	handles []*fileHandle // open ones: a file without a name is reached through them
+	last    store.Entry   // as it was last seen
+
+	draft   *store.Draft // what is being written under key
+	created bool         // there was nothing under key before the draft
+	writers int          // open draftHandles
+}
+
+var (
+	_ fs.NodeGetattrer   = (*fileNode)(nil)
+	_ fs.NodeSetattrer   = (*fileNode)(nil)
+	_ fs.NodeOpener      = (*fileNode)(nil)
+	_ fs.NodeReadlinker  = (*fileNode)(nil)
+	_ fs.NodeOnForgetter = (*fileNode)(nil)
+	_ fs.NodeStatfser    = (*fileNode)(nil)
+)
+
+// is reports whether an entry that was found under the node's name is still
+// this inode. An object stays the same when it is fetched or trimmed.
+func (n *fileNode) is(e store.Entry) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e.ID == n.id && e.ID != (store.FileID{}) {
+		if e.Object {
+			n.key = e.Path
+		}
+		return true
+	}
+	if !e.Object || n.key != e.Path || n.created || n.size != e.Size {
+		return false
+	}
+	if e.Local {
+		n.st.ids.forget(n.id)
+		n.id = e.ID
+		n.st.ids.alias(e.ID, n.StableAttr())
+	}
+	return true
+}
+
+// become notes what the node stands for now.
+func (n *fileNode) become(e store.Entry) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.size, n.last = e.Size, e
+	if e.ID != (store.FileID{}) {
+		n.id = e.ID
+	}
+	if e.Object {
+		n.key = e.Path
+	}
+}
+
+// unname notes that the node has lost a name: the next lookup of it is another
+// inode.
+func (n *fileNode) unname(path string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.key == path {
+		n.key = ""
+	}
+}
+
+// renamed notes a new name in place of an old one.
+func (n *fileNode) renamed(ctx context.Context, from, to string) {
+	n.unname(from)
+	if !store.IsObject(to) {
+		return
+	}
+	if e, err := n.st.store.Stat(ctx, to); err == nil && e.Object {
+		n.become(e)
+	}
+}
+
+func (n *fileNode) object() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.key
+}
+
+// OnForget is called when the kernel has forgotten the node.
+func (n *fileNode) OnForget() {
+	n.mu.Lock()
+	id := n.id
+	n.mu.Unlock()
+	n.st.ids.forget(id)
+}
+
+// withFile calls fn with an open local file of the node, and reports whether
+// there is one. The file stays open meanwhile: RELEASE comes at any time.
+func (n *fileNode) withFile(fn func(f *os.File) error) (ok bool, err error) {
+	n.inUse.RLock()
+	defer n.inUse.RUnlock()
+	n.mu.Lock()
+	var f *os.File
+	for _, h := range n.handles {
+		if h.file != nil {
+			f = h.file
+		}
+	}
+	n.mu.Unlock()
+	if f == nil {
+		return false, nil
+	}
+	return true, fn(f)
+}
+
+// entry finds out how the node is now: by its draft, by its name, by an open
+// handle, or, if it has none of these any more, by what it was.
+func (n *fileNode) entry(ctx context.Context) (store.Entry, error) {
+	n.mu.Lock()
+	draft, created, key, id := n.draft, n.created, n.key, n.id
+	n.mu.Unlock()
+	if draft != nil && created {
+		return draft.Stat()
+	}
+	path, no := key, syscall.Errno(0)
+	if key == "" {
+		path, no = pathOf(&n.Inode)
+	}
+	if no == 0 {
+		e, err := n.st.store.Stat(ctx, path)
+		if err == nil && (e.ID == id || key != "" && e.Object) {
+			n.remember(e)
+			return e, nil
+		}
+	}
+	var e store.Entry
+	ok, err := n.withFile(func(f *os.File) (err error) {
+		e, err = n.st.store.StatFile(path, f)
+		return err
+	})
+	if ok {
+		return e, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.handles) == 0 {
+		return store.Entry{}, syscall.ENOENT
+	}
+	gone := n.last // an object read from the remote whose name is gone
+	gone.Nlink = 0
+	return gone, nil
+}
+
+func (n *fileNode) remember(e store.Entry) {
+	n.mu.Lock()
+	n.last = e
+	n.mu.Unlock()
+}
+
+// Getattr is stat(2).
+func (n *fileNode) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	c := call(ctx)
+	defer c.end()
+	e, err := n.entry(c)
+	if err != nil {
+		return stale(n.st.errno("getattr", err))
+	}
+	n.st.fillAttrOut(out, &e, &n.Inode)
+	return 0
+}
+
+// Setattr is chmod(2), chown(2), truncate(2) and utimensat(2).
+func (n *fileNode) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	c := call(ctx)
+	defer c.end()
+	a := wanted(in)
+	var e store.Entry
+	var err error
+	if key := n.object(); key != "" {
+		e, err = n.setObject(c, key, a)
+	} else {
+		e, err = n.setScratch(c, a)
+	}
+	if err != nil {
+		return stale(n.st.errno("setattr", err))
+	}
+	n.remember(e)
+	n.st.fillAttrOut(out, &e, &n.Inode)
+	return 0
+}
+
+// setScratch changes a scratch file by its name, or by an open handle if it has
+// lost it.
+func (n *fileNode) setScratch(ctx context.Context, a store.Attr) (e store.Entry, err error) {
+	if path, no := pathOf(&n.Inode); no == 0 {
+		return n.st.store.SetAttr(ctx, path, nil, a)
+	}
+	ok, err := n.withFile(func(f *os.File) (err error) {
+		e, err = n.st.store.SetAttr(ctx, "", f, a)
+		return err
+	})
+	if !ok {
+		err = syscall.ENOENT
+	}
+	return e, err
+}
+
+// setObject changes what may be changed of an object: its times. Its size only
+// in a draft. Owner and mode are accepted and stay, as for BitBake's chmod of
+// what it has just published.
+func (n *fileNode) setObject(ctx context.Context, key string, a store.Attr) (store.Entry, error) {
+	n.mu.Lock()
+	draft, created, writers := n.draft, n.created, n.writers
+	n.mu.Unlock()
+	if a.Size != nil {
+		if writers == 0 {
+			return store.Entry{}, syscall.EPERM
+		}
+		d, err := n.draftFor(ctx, *a.Size == 0)
+		if err == nil {
+			err = d.Truncate(*a.Size)
+		}
+		if err != nil {
+			return store.Entry{}, err
+		}
+		if draft == nil && !created {
+			return n.entry(ctx)
+		}
+	}
+	if draft != nil && created {
+		return draft.Stat()
+	}
+	if a.Times.Atime != nil || a.Times.Mtime != nil {
+		return n.st.store.SetTimes(ctx, key, a.Times)
+	}
+	return n.entry(ctx)
+}
+
+// draftFor gives the draft of an object that is being written to, a private
+// copy.
+func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.draft == nil {
+		d, err := n.st.store.EditDraft(ctx, n.key, empty)
+		if err != nil {
+			return nil, err
+		}
+		n.draft = d
+	}
+	return n.draft, nil
+}
+
+// Readlink is readlink(2).
+func (n *fileNode) Readlink(context.Context) ([]byte, syscall.Errno) {
+	path, no := pathOf(&n.Inode)
+	if no != 0 {
+		return nil, no
+	}
+	target, err := n.st.store.Readlink(path)
+	return []byte(target), n.st.errno("readlink", err)
+}
+
+// Statfs is statfs(2).
+func (n *fileNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
+	return n.st.root.Statfs(ctx, out)
+}
+
+// Open is open(2). An object that is opened for writing is not fetched and not
+// changed before the first write: touch(1) does this.
+func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	c := call(ctx)
+	defer c.end()
+	key := n.object()
+	switch {
+	case key != "" && flags&unix.O_ACCMODE != unix.O_RDONLY:
+		return n.openDraft(c, flags)
+	case key != "":
+		return n.openObject(c, key)
+	}
+	f, err := n.reopen(int(flags))
+	if err != nil {
+		return nil, 0, stale(n.st.errno("open", err))
+	}
+	return n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE, 0
+}
+
+// reopen opens a scratch file by its name, or by an open handle if it has lost
+// it.
+func (n *fileNode) reopen(flags int) (f *os.File, err error) {
+	if path, no := pathOf(&n.Inode); no == 0 {
+		return n.st.store.OpenFile(path, flags)
+	}
+	ok, err := n.withFile(func(open *os.File) (err error) {
+		f, err = store.Reopen(open, flags)
+		return err
+	})
+	if !ok {
+		err = syscall.ENOENT
+	}
+	return f, err
+}
+
+func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, uint32, syscall.Errno) {
+	o, err := n.st.store.Open(ctx, key)
+	if err != nil {
+		return nil, 0, stale(n.st.errno("open", err))
+	}
+	if e, err := n.st.store.Stat(ctx, key); err == nil {
+		n.st.store.Used(e)
+		n.is(e) // a fetched object keeps its node
+	}
+	h := n.opened(&fileHandle{node: n, file: o.File, object: o})
+	if o.File == nil {
+		return h, fuse.FOPEN_DIRECT_IO, 0
+	}
+	return h, fuse.FOPEN_KEEP_CACHE, 0
+}
+
+// openDraft opens an object for writing.
+func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	n.mu.Lock()
+	n.writers++
+	n.mu.Unlock()
+	h := &draftHandle{node: n}
+	if flags&unix.O_TRUNC != 0 {
+		d, err := n.draftFor(ctx, true)
+		if err == nil {
+			err = d.Truncate(0)
+		}
+		if err != nil {
+			h.Release(ctx)
+			return nil, 0, n.st.errno("open", err)
+		}
+	}
+	return h, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// opened adds a handle to the node.
+func (n *fileNode) opened(h *fileHandle) *fileHandle {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.handles = append(n.handles, h)
+	return h
+}
+
+// closed takes a handle away.
+func (n *fileNode) closed(h *fileHandle) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, x := range n.handles {
+		if x == h {
+			n.handles = append(n.handles[:i:i], n.handles[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package fs
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// notifier tells the kernel to forget names. It is one goroutine that holds no
+// lock: the kernel takes the lock of the folder, which a request that waits for
+// us may hold.
+type notifier struct {
+	mu      sync.Mutex
+	cond    *sync.Cond
+	pending map[string][]chan struct{} // path to who waits for it
+	order   []string
+	closed  bool
+	done    chan struct{}
+}
+
+func newNotifier() *notifier {
+	n := &notifier{pending: map[string][]chan struct{}{}, done: make(chan struct{})}
+	n.cond = sync.NewCond(&n.mu)
+	return n
+}
+
+// add queues a path. wait, if not nil, is closed when it has been sent.
+func (n *notifier) add(path string, wait chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		if wait != nil {
+			close(wait)
+		}
+		return
+	}
+	waiters, queued := n.pending[path]
+	if !queued {
+		n.order = append(n.order, path)
+	}
+	if wait != nil {
+		waiters = append(waiters, wait)
+	}
+	n.pending[path] = waiters
+	n.cond.Signal()
+}
+
+// run sends until close.
+func (n *notifier) run(send func(path string)) {
+	defer close(n.done)
+	for {
+		n.mu.Lock()
+		for len(n.order) == 0 && !n.closed {
+			n.cond.Wait()
+		}
+		if len(n.order) == 0 {
+			n.mu.Unlock()
+			return
+		}
+		path := n.order[0]
+		n.order = n.order[1:]
+		waiters := n.pending[path]
+		delete(n.pending, path)
+		closed := n.closed
+		n.mu.Unlock()
+		if !closed {
+			send(path)
+		}
+		for _, w := range waiters {
+			close(w)
+		}
+	}
+}
+
+// close ends run and waits for it.
+func (n *notifier) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.cond.Signal()
+	n.mu.Unlock()
+	<-n.done
+}
+
+// changed is what the store calls when a name means something else by itself.
+func (st *state) changed(path string) {
+	dir := st.find(parentOf(path))
+	if dir == nil {
+		return // the kernel does not know the folder, so it does not know the name
+	}
+	if child := dir.GetChild(baseOf(path)); child != nil {
+		if n, ok := child.Operations().(*fileNode); ok {
+			n.unname(path)
+		}
+	}
+	st.notify(path)
+}
+
+// notify makes the kernel ask for a name again, soon.
+func (st *state) notify(path string) { st.notes.add(path, nil) }
+
+// notifyWait bounds how long a handler waits for a notification: the folder may
+// be locked by a request that takes its time.
+const notifyWait = time.Second
+
+// notifyNow is notify, and waits for it.
+func (st *state) notifyNow(path string) {
+	wait := make(chan struct{})
+	st.notes.add(path, wait)
+	t := time.NewTimer(notifyWait)
+	defer t.Stop()
+	select {
+	case <-wait:
+	case <-t.C:
+	}
+}
+
+// send tells the kernel. It is called by the notifier alone.
+func (st *state) send(path string) {
+	if dir := st.find(parentOf(path)); dir != nil {
+		_ = dir.NotifyEntry(baseOf(path)) // ENOENT: it had forgotten it
+	}
+}
+
+// find is the node of a folder that the kernel knows, or nil.
+func (st *state) find(path string) *dirNode {
+	n := st.root
+	for path != "" {
+		var name string
+		name, path, _ = strings.Cut(path, "/")
+		child := n.GetChild(name)
+		if child == nil {
+			return nil
+		}
+		d, ok := child.Operations().(*dirNode)
+		if !ok {
+			return nil
+		}
+		n = d
+	}
+	return n
+}
+
+func parentOf(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return path[:i]
+	}
+	return ""
+}
+
+func baseOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -1,0 +1,18 @@
+package store
+
+import "sstatefs/remote"
+
+// The kinds of error that come from the remote, for package fs, which knows
+// only this one. Everything else is a syscall.Errno or wraps one.
+var (
+	ErrNotExist    = remote.ErrNotExist
+	ErrExist       = remote.ErrExist
+	ErrPermission  = remote.ErrPermission
+	ErrUnavailable = remote.ErrUnavailable
+	ErrCorrupt     = remote.ErrCorrupt
+	ErrUnsupported = remote.ErrUnsupported
+)
+
+// IsObject reports whether path is the name of an object. What is published
+// under it is another question.
+func IsObject(path string) bool { return isObject(path) }

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// formatVersion is the first line of CACHE/format; it changes when an older
+// sstatefs could not use the directory.
+const formatVersion = "sstatefs cache 1"
+
+// layout names the parts of a cache directory.
+//
+//	format    version, remote and identity of its root
+//	lock      flocked by the daemon that uses the cache; says who it is
+//	running   there while a daemon runs: its absence is the clean-stop mark
+//	synced    its time is when the file system was last known to be on disk
+//	objects/  whole objects by key; alone a valid SSTATE_DIR
+//	queue/    SEQ-OP/KEY: what the remote does not have yet; held/ inside it
+//	pinned/   KEY: published under --read-only, never trimmed
+//	removed/  KEY: whiteouts
+//	scratch/  everything private
+//	fetch/    downloads and drafts in progress; emptied at mount
+//	broken/   what failed its check, for a person to look at
+//	sums/     KEY: sha256 where the file system has no extended attributes
+//	index/    the last known listing
+type layout struct{ dir string }
+
+func (l layout) path(parts ...string) string {
+	return l.dir + "/" + strings.Join(parts, "/")
+}
+func (l layout) object(key string) string   { return l.dir + "/objects/" + key }
+func (l layout) scratch(path string) string { return strings.TrimSuffix(l.dir+"/scratch/"+path, "/") }
+func (l layout) removed(key string) string  { return l.dir + "/removed/" + key }
+func (l layout) pinned(key string) string   { return l.dir + "/pinned/" + key }
+
+// make creates the folders of the layout. fetch/ is emptied.
+func (l layout) make() error {
+	if err := os.RemoveAll(l.path("fetch")); err != nil {
+		return err
+	}
+	for _, d := range []string{"objects", "queue/held", "pinned", "removed", "scratch", "fetch", "broken", "sums", "index"} {
+		if err := os.MkdirAll(l.path(d), 0o755); err != nil {
+			return err
+		}
+	}
+	// What mkdir gave under the daemon's umask is what the root of the mount
+	// shows; builds need to write there.
+	return os.Chmod(l.path("scratch"), 0o775)
+}
+
+// identity is what CACHE/format remembers.
+type identity struct {
+	remote string // canonical address
+	root   string // remote.Traits.Identity
+}
+
+var errNoFormat = errors.New("no cache yet")
+
+func (l layout) readFormat() (identity, error) {
+	f, err := os.Open(l.path("format"))
+	if errors.Is(err, os.ErrNotExist) {
+		return identity{}, errNoFormat
+	}
+	if err != nil {
+		return identity{}, err
+	}
+	defer f.Close()
+	sc := bufio.NewScanner(f)
+	if !sc.Scan() || sc.Text() != formatVersion {
+		return identity{}, fmt.Errorf("%s: not a cache of this sstatefs (want %q): use another --cache-dir", l.path("format"), formatVersion)
+	}
+	var id identity
+	for sc.Scan() {
+		switch k, v, _ := strings.Cut(sc.Text(), " "); k {
+		case "remote":
+			id.remote = v
+		case "identity":
+			id.root = v
+		}
+	}
+	return id, sc.Err()
+}
+
+func (l layout) writeFormat(id identity) error {
+	text := fmt.Sprintf("%s\nremote %s\nidentity %s\n", formatVersion, id.remote, id.root)
+	return writeFileAtomic(l.path("format"), []byte(text))
+}
+
+// CacheKnows tells what a cache directory remembers of the root of its remote.
+// known is false for a directory that is no cache yet.
+func CacheKnows(dir string) (root string, known bool, err error) {
+	id, err := layout{dir}.readFormat()
+	if errors.Is(err, errNoFormat) {
+		return "", false, nil
+	}
+	return id.root, err == nil, err
+}
+
+// lock takes CACHE/lock for owner, or says who has it.
+func (l layout) lock(owner string) (*os.File, error) {
+	f, err := os.OpenFile(l.path("lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		who, _ := os.ReadFile(l.path("lock"))
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("cache %s is in use by %s: unmount that first or give another --cache-dir", l.dir, strings.TrimSpace(string(who)))
+		}
+		return nil, fmt.Errorf("cache %s: flock: %w: put --cache-dir on a local file system", l.dir, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = fmt.Fprintf(f, "sstatefs of %s (pid %d)\n", owner, os.Getpid())
+		if err == nil {
+			return f, nil
+		}
+	}
+	f.Close()
+	return nil, fmt.Errorf("cache %s: cannot write lock: %w", l.dir, err)
+}
+
+// probe finds out what the file system of the cache can do. Without link or
+// 255-byte names there is nothing to build on.
+func (l layout) probe() (xattrs bool, err error) {
+	a := l.path("fetch", strings.Repeat("a", 255))
+	if err := os.WriteFile(a, nil, 0o644); err != nil {
+		return false, fmt.Errorf("cache %s: names of 255 bytes do not work: %w: put --cache-dir on another file system", l.dir, err)
+	}
+	defer os.Remove(a)
+	b := l.path("fetch", "b")
+	defer os.Remove(b)
+	if err := os.Link(a, b); err != nil {
+		return false, fmt.Errorf("cache %s: no hard links: %w: put --cache-dir on a local file system", l.dir, err)
+	}
+	c := l.path("fetch", "c")
+	defer os.Remove(c)
+	if err := os.Rename(b, c); err != nil {
+		return false, fmt.Errorf("cache %s: rename: %w", l.dir, err)
+	}
+	return unix.Setxattr(a, sumAttr, []byte("probe"), 0) == nil, nil
+}
+
+// writeFileAtomic gives path new content, whole or not at all.
+func writeFileAtomic(path string, data []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return err
+}
+
+// pruneParents removes empty folders from path's up to, not including, root.
+func pruneParents(path, root string) {
+	for d := filepath.Dir(path); len(d) > len(root); d = filepath.Dir(d) {
+		if unix.Rmdir(d) != nil {
+			return
+		}
+	}
+}
+
+// linkInto makes a second name for from, with the folders above it. A folder
+// that pruneParents takes away meanwhile is made again.
+func linkInto(from, to string) error {
+	return withFolders(to, func() error { return os.Link(from, to) })
+}
+
+func withFolders(to string, op func() error) error {
+	const tries = 10 // each loss of the race needs another removal in the same folder
+	var err error
+	for range tries {
+		if err = op(); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o775); err != nil {
+			return err
+		}
+	}
+	return err
+}

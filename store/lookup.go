@@ -1,0 +1,296 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sstatefs/remote"
+	"sstatefs/sstate"
+)
+
+// FileID tells one local file from every other, also from a later one that got
+// its inode number. The zero value is no file.
+type FileID struct {
+	Ino   uint64
+	Birth int64 // nanoseconds since 1970
+}
+
+// Entry is what a name stands for.
+type Entry struct {
+	Path   string
+	Object bool // Path is a published object
+	Local  bool // its content is on this machine
+	ID     FileID
+
+	Mode    uint32 // with the file type, as in st_mode
+	Size    int64
+	Blocks  int64 // of 512 bytes
+	Nlink   uint32
+	UID     uint32
+	GID     uint32
+	Rdev    uint64
+	Atime   time.Time
+	Mtime   time.Time
+	Ctime   time.Time
+	Virtual bool // a folder that exists only by what is below it
+}
+
+// IsDir reports whether the entry is a folder.
+func (e Entry) IsDir() bool { return e.Mode&unix.S_IFMT == unix.S_IFDIR }
+
+// Lookup tells what is at path: an error that is ENOENT if nothing is. An
+// archive that is not there is counted as a miss.
+func (s *Store) Lookup(ctx context.Context, path string) (Entry, error) {
+	e, err := s.Stat(ctx, path)
+	if err != nil {
+		s.ledger.lookup(path, false)
+	}
+	return e, err
+}
+
+// Stat is Lookup without counting.
+func (s *Store) Stat(ctx context.Context, path string) (Entry, error) {
+	if s.published(path) {
+		return s.lookupObject(ctx, path)
+	}
+	return s.lookupScratch(ctx, path)
+}
+
+// lookupObject tells whether an object is visible.
+func (s *Store) lookupObject(ctx context.Context, key string) (Entry, error) {
+	if s.names.isRemoved(key) {
+		return Entry{}, errNotExist
+	}
+	var st unix.Statx_t
+	local := lstat(s.layout.object(key), &st) == nil
+	if local && s.isOurs(key) {
+		return s.objectEntry(key, &st, remote.Info{}), nil
+	}
+	info, ans := s.ask(ctx, key)
+	switch {
+	case ans == there && s.worthless(info):
+		return Entry{}, errNotExist
+	case ans == there && local && int64(st.Size) == info.Size:
+		return s.objectEntry(key, &st, info), nil
+	case ans == there:
+		if local {
+			s.replacedElsewhere(key, &st)
+		}
+		return s.remoteEntry(info), nil
+	case ans == unknown && local:
+		return s.objectEntry(key, &st, remote.Info{}), nil
+	}
+	return Entry{}, errNotExist
+}
+
+// isOurs reports whether the local copy counts whatever the remote says: it is
+// not sent yet, or never will be.
+func (s *Store) isOurs(key string) bool {
+	return s.queue.pending(key) || s.names.isPinned(key)
+}
+
+// worthless reports whether the remote's object is none: an empty archive
+// breaks a build, and what was found corrupt is a miss until it is replaced.
+func (s *Store) worthless(info remote.Info) bool {
+	if s.names.isCorrupt(string(info.Key)) {
+		return true
+	}
+	n, ok := sstate.ParsePath(string(info.Key))
+	return ok && n.IsArchive() && info.Size == 0
+}
+
+// answer is what is known of the remote having a key.
+type answer int
+
+const (
+	unknown answer = iota // it could not be asked
+	absent
+	there
+)
+
+// ask finds out whether the remote has a key, from the index or from itself,
+// within the patience that lookups have.
+func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
+	if s.index != nil {
+		return s.askIndex(ctx, remote.Key(key))
+	}
+	may := s.patience.begin()
+	if may == 0 {
+		return remote.Info{}, unknown
+	}
+	defer s.patience.end()
+	if may < s.opt.LookupPatience {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, may)
+		defer cancel()
+	}
+	info, err := s.guard.Stat(ctx, remote.Key(key))
+	switch {
+	case err == nil:
+		return info, there
+	case errors.Is(err, remote.ErrNotExist):
+		return info, absent
+	}
+	return info, unknown
+}
+
+// askIndex asks the index, and waits for the first listing of a shard.
+func (s *Store) askIndex(ctx context.Context, key remote.Key) (remote.Info, answer) {
+	info, found, ready, wait := s.index.get(key)
+	if !ready {
+		may := s.patience.begin()
+		if may == 0 {
+			return info, unknown
+		}
+		ctx, cancel := context.WithTimeout(ctx, may)
+		err := wait.wait(ctx)
+		cancel()
+		s.patience.end()
+		if err != nil {
+			return info, unknown
+		}
+		info, found, _, _ = s.index.get(key)
+	}
+	switch {
+	case found:
+		return info, there
+	case s.index.doubted() || s.guard.State().Open:
+		return info, unknown
+	}
+	return info, absent
+}
+
+// lstat is statx(2) without following links.
+func lstat(path string, st *unix.Statx_t) error {
+	return unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_SYNC_AS_STAT,
+		unix.STATX_BASIC_STATS|unix.STATX_BTIME, st)
+}
+
+func stamptime(t unix.StatxTimestamp) time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
+
+// fileEntry is a local file as its file system shows it, with the names that
+// are not in the mount left out.
+func (s *Store) fileEntry(path string, st *unix.Statx_t) Entry {
+	e := Entry{
+		Path: path, Local: true, ID: idOf(st), Mode: uint32(st.Mode), Size: int64(st.Size), Blocks: int64(st.Blocks),
+		Nlink: st.Nlink, UID: st.Uid, GID: st.Gid, Rdev: unix.Mkdev(st.Rdev_major, st.Rdev_minor),
+		Atime: stamptime(st.Atime), Mtime: stamptime(st.Mtime), Ctime: stamptime(st.Ctime),
+	}
+	if !e.IsDir() {
+		e.Nlink -= min(e.Nlink, uint32(s.queue.hiddenNames(st.Ino)))
+	}
+	return e
+}
+
+func idOf(st *unix.Statx_t) FileID {
+	return FileID{Ino: st.Ino, Birth: st.Btime.Sec*1e9 + int64(st.Btime.Nsec)}
+}
+
+// objectEntry is an object whose content is here. Its time is the latest use
+// that is known, by this host or another.
+func (s *Store) objectEntry(key string, st *unix.Statx_t, info remote.Info) Entry {
+	e := s.fileEntry(key, st)
+	e.Object = true
+	s.objectLooks(&e)
+	s.touches.show(&e, info.ModTime)
+	return e
+}
+
+// remoteEntry is an object that only the remote has.
+func (s *Store) remoteEntry(info remote.Info) Entry {
+	t := info.ModTime
+	e := Entry{
+		Path: string(info.Key), Object: true, Mode: unix.S_IFREG | 0o664, Size: info.Size, Blocks: (info.Size + 511) / 512,
+		Nlink: 1, UID: s.uid, GID: s.gid, Atime: t, Mtime: t, Ctime: t,
+	}
+	s.objectLooks(&e)
+	s.touches.show(&e, t)
+	return e
+}
+
+// objectLooks gives an object the owner and mode that let every user of a
+// shared mount use and touch it.
+func (s *Store) objectLooks(e *Entry) {
+	if s.opt.SharedMount {
+		e.Mode = unix.S_IFREG | 0o666
+		e.UID, e.GID = s.uid, s.gid
+	}
+}
+
+// replacedElsewhere drops the local copy of an object that has other content
+// on the remote now. Open handles keep what they have.
+func (s *Store) replacedElsewhere(key string, seen *unix.Statx_t) {
+	unlock := s.keys.lock(key)
+	defer unlock()
+	var st unix.Statx_t
+	if s.isOurs(key) || lstat(s.layout.object(key), &st) != nil || idOf(&st) != idOf(seen) {
+		return
+	}
+	s.dropLocal(key)
+}
+
+// dropLocal removes the local copy of an object. Called with its key lock.
+func (s *Store) dropLocal(key string) {
+	p := s.layout.object(key)
+	var st unix.Statx_t
+	if lstat(p, &st) != nil {
+		return
+	}
+	if os.Remove(p) == nil {
+		s.usage.add(key, -1, -int64(st.Size))
+		s.sums.drop(key)
+		pruneParents(p, s.layout.path("objects"))
+	}
+}
+
+// noteOnRemote tells the index what the remote has.
+func (s *Store) noteOnRemote(info remote.Info) {
+	s.names.setCorrupt(string(info.Key), false)
+	if s.index != nil {
+		s.index.put(info)
+		return
+	}
+	s.counted.add(1)
+}
+
+// noteGone tells the index what the remote has not.
+func (s *Store) noteGone(key string) {
+	if s.index != nil {
+		s.index.drop(remote.Key(key))
+		return
+	}
+	s.counted.add(-1)
+}
+
+// indexChanged acts on what a listing found: local copies of what is gone or
+// replaced go too, unless the listing is doubtful.
+func (s *Store) indexChanged(d delta) {
+	doubted := s.index.doubted()
+	for _, k := range append(d.removed, d.resized...) {
+		key := string(k)
+		if !doubted {
+			unlock := s.keys.lock(key)
+			if !s.isOurs(key) {
+				s.dropLocal(key)
+			}
+			unlock()
+		}
+		s.changed(key)
+	}
+	for _, k := range d.added {
+		s.changed(string(k))
+	}
+}
+
+// parent is the folder of a path, "" for what is at the root.
+func parent(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return path[:i]
+	}
+	return ""
+}

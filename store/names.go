@@ -1,0 +1,129 @@
+package store
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"sstatefs/sstate"
+)
+
+// names holds the small sets of names with a special meaning. Each but corrupt
+// mirrors a folder of the cache and is filled from it at start.
+type names struct {
+	mu      *sync.RWMutex
+	removed map[string]bool // whiteouts
+	pinned  map[string]bool // published under --read-only
+	odd     map[string]bool // scratch under an object's name: links, folders, devices
+	corrupt map[string]bool // found empty or mangled on the remote in this run
+}
+
+func newNames() names {
+	return names{
+		mu: &sync.RWMutex{}, removed: map[string]bool{}, pinned: map[string]bool{},
+		odd: map[string]bool{}, corrupt: map[string]bool{},
+	}
+}
+
+func (n names) has(set map[string]bool, key string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return len(set) > 0 && set[key]
+}
+
+func (n names) put(set map[string]bool, key string, in bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if in {
+		set[key] = true
+	} else {
+		delete(set, key)
+	}
+}
+
+func (n names) isRemoved(key string) bool      { return n.has(n.removed, key) }
+func (n names) isPinned(key string) bool       { return n.has(n.pinned, key) }
+func (n names) isOdd(path string) bool         { return n.has(n.odd, path) }
+func (n names) isCorrupt(key string) bool      { return n.has(n.corrupt, key) }
+func (n names) setRemoved(key string, in bool) { n.put(n.removed, key, in) }
+func (n names) setPinned(key string, in bool)  { n.put(n.pinned, key, in) }
+func (n names) setOdd(path string, in bool)    { n.put(n.odd, path, in) }
+func (n names) setCorrupt(key string, in bool) { n.put(n.corrupt, key, in) }
+func (n names) below(set map[string]bool, dir string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for k := range set {
+		if dir == "" || strings.HasPrefix(k, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// moveOdd follows the rename of scratch.
+func (n names) moveOdd(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for k := range n.odd {
+		if !strings.HasPrefix(k, from+"/") && k != from {
+			continue
+		}
+		delete(n.odd, k)
+		if moved := to + k[len(from):]; isObject(moved) {
+			n.odd[moved] = true
+		}
+	}
+}
+
+func isObject(path string) bool {
+	_, ok := sstate.ParsePath(path)
+	return ok
+}
+
+// loadSet fills a set from the files below a folder of the cache.
+func loadSet(root string, set map[string]bool, want func(rel string) bool) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if path == root {
+			return nil
+		}
+		rel := strings.TrimPrefix(path, root+"/")
+		if !want(rel) {
+			return nil
+		}
+		set[rel] = true
+		return nil
+	})
+}
+
+// whiteout records on disk that a key was removed here.
+func (s *Store) whiteout(key string) error {
+	p := s.layout.removed(key)
+	err := withFolders(p, func() error {
+		f, err := os.OpenFile(p, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
+	if err == nil {
+		s.names.setRemoved(key, true)
+	}
+	return err
+}
+
+// unwhiteout takes the record back.
+func (s *Store) unwhiteout(key string) {
+	if !s.names.isRemoved(key) {
+		return
+	}
+	p := s.layout.removed(key)
+	if os.Remove(p) == nil {
+		pruneParents(p, s.layout.path("removed"))
+	}
+	s.names.setRemoved(key, false)
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sstatefs/sstate"
+)
+
+// publishing is one publish on its way through its steps.
+type publishing struct {
+	from  string // a local file outside objects/
+	key   string
+	name  sstate.Name
+	force bool // rename: what has the name is replaced
+}
+
+// publish gives the content of a local file an object's name, here at once and
+// on the remote soon. The entry is nil when nothing is to be sent. The caller
+// removes the old name, if that is what it wants, and then awaits the entry.
+//
+// Errors: EEXIST when the name is taken and may not be replaced; EIO for an
+// empty archive, which BitBake survives and an empty object would not let it;
+// ENOSPC when the queue is full.
+func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
+	before := localID(s.layout.object(p.key))
+	_, err := s.lookupObject(ctx, p.key)
+	exists := err == nil
+	if exists && !p.force {
+		return nil, errExist
+	}
+	var st unix.Statx_t
+	if err := lstat(p.from, &st); err != nil {
+		return nil, err
+	}
+	if st.Size == 0 && p.name.IsArchive() {
+		s.warn(p.key, "an empty archive is not published")
+		return nil, syscall.EIO
+	}
+	if err := s.roomInQueue(p, int64(st.Size)); err != nil {
+		return nil, err
+	}
+	s.makeRoom(0)
+	if err := s.syncForDurability(p.from); err != nil {
+		return nil, err
+	}
+	unlock := s.keys.lock(p.key)
+	defer unlock()
+	if now := localID(s.layout.object(p.key)); !p.force && now != (FileID{}) && now != before {
+		return nil, errExist // another publisher was quicker
+	}
+	o := opCreate
+	if p.force && exists || s.names.isCorrupt(p.key) {
+		o = opReplace
+	}
+	return s.commit(p, o, &st)
+}
+
+// roomInQueue refuses archives that would overfill the queue. Signatures are
+// small, and a failing rename would fail the build.
+func (s *Store) roomInQueue(p publishing, size int64) error {
+	if !p.name.IsArchive() || s.readOnly() || p.force {
+		return nil
+	}
+	if queued := s.queue.size(); queued+size > s.opt.QueueSize {
+		s.warn(p.key, fmt.Sprintf("queue is full (%d bytes wait for the remote): not published", queued))
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+// commit makes the names: first in the queue, then in objects/. Recovery
+// completes the second. Called with the key lock.
+func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
+	var e *entry
+	var record string
+	if s.readOnly() {
+		record = s.layout.pinned(p.key)
+		os.Remove(record)
+	} else {
+		e = &entry{
+			seq: s.queue.nextSeq(), key: p.key, op: o, size: int64(st.Size), ino: st.Ino,
+			queued: s.now(), tried: make(chan struct{}),
+		}
+		record = s.queue.path(e, false)
+	}
+	if err := s.tryWithRoom(func() error { return linkInto(p.from, record) }); err != nil {
+		return nil, err
+	}
+	if err := s.tryWithRoom(func() error { return s.place(p.from, p.key) }); err != nil {
+		os.Remove(record)
+		return nil, err
+	}
+	s.syncNames(record, s.layout.dir)
+	s.syncNames(s.layout.object(p.key), s.layout.dir)
+	if s.names.isOdd(p.key) {
+		os.RemoveAll(s.layout.scratch(p.key))
+		s.names.setOdd(p.key, false)
+	}
+	s.unwhiteout(p.key)
+	s.touches.forget(p.key)
+	if e == nil {
+		s.names.setPinned(p.key, true)
+		s.queue.hidePinned(st.Ino, 1)
+	} else {
+		s.enqueue(e)
+	}
+	s.dirty.Store(true)
+	s.ledger.note(Event{Kind: EventPublish, Key: p.key, Bytes: int64(st.Size)}, func(t *Stats) {
+		t.Published.Objects++
+		t.Published.Bytes += int64(st.Size)
+	})
+	return e, nil
+}
+
+// enqueue hands an entry to the senders.
+func (s *Store) enqueue(e *entry) {
+	for _, old := range s.queue.add(e) {
+		s.queue.erase(old, true)
+	}
+}
+
+// place makes from's inode the one at objects/KEY, whatever was there.
+func (s *Store) place(from, key string) error {
+	dst := s.layout.object(key)
+	var st, old unix.Statx_t
+	if err := lstat(from, &st); err != nil {
+		return err
+	}
+	err := linkInto(from, dst)
+	if errors.Is(err, os.ErrExist) {
+		if lstat(dst, &old) == nil {
+			s.usage.add(key, -1, -int64(old.Size))
+		}
+		tmp := s.temporary()
+		if err = os.Link(from, tmp); err == nil {
+			err = withFolders(dst, func() error { return os.Rename(tmp, dst) })
+			os.Remove(tmp) // rename leaves it when both were one inode already
+		}
+	}
+	if err == nil {
+		s.sums.drop(key)
+		s.usage.add(key, 1, int64(st.Size))
+	}
+	return err
+}
+
+// temporary is a new name in fetch/.
+func (s *Store) temporary() string {
+	return s.layout.path("fetch", fmt.Sprintf("%d", s.serial.Add(1)))
+}
+
+// await waits until the remote has an entry, in through mode: no longer than
+// the first try takes, PublishTimeout, or the caller's patience. Whoever has
+// waited in vain waits for all: until something is sent the others are answered
+// at once.
+func (s *Store) await(ctx context.Context, e *entry) {
+	if e == nil || s.opt.Publish != PublishThrough || s.outage.Load() || s.guard.State().Open {
+		return
+	}
+	if n, ok := sstate.ParsePath(e.key); ok && n.Side == ".sig" {
+		return // it waits for its archive, which is published after it
+	}
+	t := time.NewTimer(s.opt.PublishTimeout)
+	defer t.Stop()
+	select {
+	case <-e.tried:
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	case <-t.C:
+		s.outage.Store(true)
+		s.quiet.warn("remote too slow, publishes are answered before they are sent", "waited", s.opt.PublishTimeout)
+	}
+}
+
+// syncForDurability brings content to disk if --durability asks for it.
+func (s *Store) syncForDurability(path string) error {
+	if s.opt.Durability != DurabilityData {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// syncNames brings the names above path, up to root, to disk.
+func (s *Store) syncNames(path, root string) {
+	if s.opt.Durability != DurabilityData {
+		return
+	}
+	for d := filepath.Dir(path); len(d) >= len(root); d = filepath.Dir(d) {
+		f, err := os.Open(d)
+		if err != nil {
+			s.quiet.warn("sync", "error", err)
+			return
+		}
+		if err := f.Sync(); err != nil {
+			s.quiet.warn("sync", "error", err)
+		}
+		f.Close()
+	}
+}
+
+// localID identifies the file at path, zero if there is none.
+func localID(path string) FileID {
+	var st unix.Statx_t
+	if lstat(path, &st) != nil {
+		return FileID{}
+	}
+	return idOf(&st)
+}
+
+// warn tells people and listeners something about an object, once each.
+func (s *Store) warn(key, message string) {
+	s.log.Warn(message, "key", key)
+	s.ledger.note(Event{Kind: EventWarning, Key: key, Message: message}, nil)
+}

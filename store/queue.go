@@ -1,0 +1,453 @@
+package store
+
+import (
+	"container/heap"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"sstatefs/sstate"
+)
+
+// op is what an entry does to the remote.
+type op string
+
+const (
+	opCreate  op = "create"  // the first writer wins
+	opReplace op = "replace" // the last one does
+	opRemove  op = "remove"
+)
+
+// entryState is where an entry stands.
+type entryState int
+
+const (
+	waiting entryState = iota // for its turn, or for its next try
+	sending
+	parked // a signature whose archive is not on the remote yet
+	held   // refused by the remote for good
+	gone   // sent or dropped
+)
+
+// entry is one publish or removal that the remote does not have yet. Its file
+// is QUEUE/SEQ-OP/KEY, a hard link to the object (empty for a removal).
+type entry struct {
+	seq    uint64
+	key    string
+	op     op
+	size   int64 // bytes
+	ino    uint64
+	queued time.Time
+
+	tried chan struct{} // closed when the first try ended, however
+
+	// Guarded by queue.mu.
+	state     entryState
+	attempts  int
+	notBefore time.Time
+	reason    string // of the last failure
+	answered  bool   // tried is closed
+	tries     uint64 // ended tries, for flush
+}
+
+// dir is the entry's folder below queue/ or queue/held/.
+func (e *entry) dir() string { return fmt.Sprintf("%020d-%s", e.seq, e.op) }
+
+// parseEntryDir is the inverse of entry.dir.
+func parseEntryDir(name string) (seq uint64, o op, ok bool) {
+	num, rest, found := strings.Cut(name, "-")
+	seq, err := strconv.ParseUint(num, 10, 64)
+	switch o = op(rest); o {
+	case opCreate, opReplace, opRemove:
+		return seq, o, found && err == nil
+	}
+	return 0, "", false
+}
+
+// queue orders entries: by key strictly, between keys by time of next try and
+// age. The files are the truth; this is their table of contents.
+type queue struct {
+	layout layout
+	now    func() time.Time
+	wake   chan struct{} // buffered by one: something may be ready
+
+	mu     sync.Mutex
+	seq    uint64
+	chains map[string][]*entry // per key, oldest first; without held ones
+	held   map[uint64]*entry
+	heldBy map[string]int // number of held entries per key
+	ready  readyHeap      // heads of chains that wait for a try
+	hidden map[uint64]int
+	bytes  int64
+	count  int64
+}
+
+func newQueue(l layout, now func() time.Time) *queue {
+	return &queue{
+		layout: l, now: now, wake: make(chan struct{}, 1),
+		chains: map[string][]*entry{}, held: map[uint64]*entry{}, heldBy: map[string]int{}, hidden: map[uint64]int{},
+	}
+}
+
+// path is the entry's file.
+func (q *queue) path(e *entry, isHeld bool) string {
+	if isHeld {
+		return q.layout.path("queue", "held", e.dir(), e.key)
+	}
+	return q.layout.path("queue", e.dir(), e.key)
+}
+
+// nextSeq gives a new entry its number.
+func (q *queue) nextSeq() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seq++
+	return q.seq
+}
+
+// add takes an entry whose file exists. Older held entries of the same key are
+// pointless now and returned, to be erased.
+func (q *queue) add(e *entry) (stale []*entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seq = max(q.seq, e.seq)
+	if q.heldBy[e.key] > 0 {
+		for _, h := range q.held {
+			if h.key == e.key && h.seq < e.seq {
+				stale = append(stale, h)
+				q.unhold(h)
+				q.hide(h.ino, -1)
+			}
+		}
+	}
+	q.hide(e.ino, 1)
+	q.count++
+	q.bytes += e.size
+	q.chains[e.key] = append(q.chains[e.key], e)
+	if len(q.chains[e.key]) == 1 {
+		q.push(e)
+	}
+	return stale
+}
+
+// hide counts names of an inode that are not in the mount. Called with mu held.
+func (q *queue) hide(ino uint64, n int) {
+	if ino == 0 {
+		return
+	}
+	if q.hidden[ino] += n; q.hidden[ino] <= 0 {
+		delete(q.hidden, ino)
+	}
+}
+
+// hiddenNames is how many names of an inode are not in the mount.
+func (q *queue) hiddenNames(ino uint64) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.hidden[ino]
+}
+
+// hidePinned counts one more or one less name outside the mount.
+func (q *queue) hidePinned(ino uint64, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.hide(ino, n)
+}
+
+// push makes the head of a chain ready. A signature waits for its archive.
+// Called with mu held.
+func (q *queue) push(e *entry) {
+	e.state = waiting
+	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && len(q.chains[sstate.ArchivePath(e.key)]) > 0 {
+		e.state = parked
+		return
+	}
+	heap.Push(&q.ready, e)
+	q.poke()
+}
+
+func (q *queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take gives the next entry to send, or how long to wait for it; forever is a
+// negative time.
+func (q *queue) take() (*entry, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.ready) == 0 {
+		return nil, -1
+	}
+	if d := q.ready[0].notBefore.Sub(q.now()); d > 0 {
+		return nil, d
+	}
+	e := heap.Pop(&q.ready).(*entry)
+	e.state = sending
+	return e, 0
+}
+
+// finish takes out an entry that was sent or is not to be sent any more.
+func (q *queue) finish(e *entry) {
+	q.mu.Lock()
+	q.remove(e)
+	e.state = gone
+	q.hide(e.ino, -1)
+	q.answer(e)
+	q.mu.Unlock()
+}
+
+// remove takes an entry out of its chain and lets the next one in. Called with
+// mu held.
+func (q *queue) remove(e *entry) {
+	chain := q.chains[e.key]
+	for i, c := range chain {
+		if c != e {
+			continue
+		}
+		chain = append(chain[:i:i], chain[i+1:]...)
+		q.count--
+		q.bytes -= e.size
+		if e.state == waiting && i == 0 {
+			q.ready.drop(e)
+		}
+		if i == 0 && len(chain) > 0 {
+			defer q.push(chain[0])
+		}
+		break
+	}
+	if len(chain) > 0 {
+		q.chains[e.key] = chain
+		return
+	}
+	delete(q.chains, e.key)
+	if sigs := q.chains[e.key+".sig"]; len(sigs) > 0 && sigs[0].state == parked {
+		q.push(sigs[0])
+	}
+}
+
+// answer frees who waits for the first try. Called with mu held.
+func (q *queue) answer(e *entry) {
+	e.tries++
+	if !e.answered {
+		e.answered = true
+		close(e.tried)
+	}
+}
+
+// retry puts an entry back for a try after delay.
+func (q *queue) retry(e *entry, delay time.Duration, reason string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.attempts++
+	e.notBefore, e.reason = q.now().Add(delay), reason
+	q.answer(e)
+	q.push(e)
+}
+
+// park keeps a signature back until its archive is sent.
+func (q *queue) park(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.state, e.reason = parked, "its archive is not on the remote"
+	q.answer(e)
+}
+
+// hold moves an entry to the held ones; the next one of its key goes on.
+func (q *queue) hold(e *entry, reason string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.remove(e)
+	e.state, e.reason = held, reason
+	e.attempts++
+	q.held[e.seq] = e
+	q.heldBy[e.key]++
+	q.answer(e)
+}
+
+// unhold takes an entry out of the held ones. Called with mu held.
+func (q *queue) unhold(e *entry) {
+	delete(q.held, e.seq)
+	if q.heldBy[e.key]--; q.heldBy[e.key] <= 0 {
+		delete(q.heldBy, e.key)
+	}
+}
+
+// release puts held entries back into their chains and returns them; their
+// files are still in queue/held.
+func (q *queue) release() []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*entry
+	for _, e := range q.held {
+		q.unhold(e)
+		out = append(out, e)
+	}
+	return out
+}
+
+// readmit is the second half of release, after the file moved back.
+func (q *queue) readmit(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count++
+	q.bytes += e.size
+	e.notBefore = time.Time{}
+	chain := append([]*entry{e}, q.chains[e.key]...)
+	q.chains[e.key] = chain
+	if len(chain) == 1 || chain[1].state != sending {
+		if len(chain) > 1 && chain[1].state == waiting {
+			q.ready.drop(chain[1])
+		}
+		q.push(e)
+	}
+}
+
+// pending reports whether a key has entries that are not sent, held included.
+func (q *queue) pending(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.chains[key]) > 0 || q.heldBy[key] > 0
+}
+
+// size is the number of bytes that are not sent yet.
+func (q *queue) size() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
+func (q *queue) heldCount() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.held)
+}
+
+// unsent returns all entries of a key that are not on their way.
+func (q *queue) unsent(key string) []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*entry
+	for _, e := range q.chains[key] {
+		if e.state != sending {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// hurry lets all entries be tried at once and returns what is in the queue,
+// parked signatures left out: they wait for an archive nobody published.
+func (q *queue) hurry() []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.ready {
+		e.notBefore = time.Time{}
+	}
+	heap.Init(&q.ready)
+	var all []*entry
+	for _, chain := range q.chains {
+		for _, e := range chain {
+			if e.state != parked || len(q.chains[sstate.ArchivePath(e.key)]) > 0 {
+				all = append(all, e)
+			}
+		}
+	}
+	q.poke()
+	return all
+}
+
+// status tells what is in the queue.
+func (q *queue) status() QueueStatus {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := QueueStatus{Objects: q.count, Bytes: q.bytes, Held: int64(len(q.held))}
+	var oldest time.Time
+	for _, chain := range q.chains {
+		for _, e := range chain {
+			if oldest.IsZero() || e.queued.Before(oldest) {
+				oldest = e.queued
+			}
+			if e.reason != "" && s.LastErr == "" {
+				s.LastErr = e.reason
+			}
+		}
+	}
+	if !oldest.IsZero() {
+		s.OldestSeconds = max(0, q.now().Sub(oldest).Seconds())
+	}
+	for _, e := range q.held {
+		s.HeldReason = e.reason
+		break
+	}
+	return s
+}
+
+// erase removes an entry's file.
+func (q *queue) erase(e *entry, isHeld bool) {
+	p := q.path(e, isHeld)
+	os.Remove(p)
+	root := q.layout.path("queue")
+	if isHeld {
+		root = q.layout.path("queue", "held")
+	}
+	pruneParents(p, root)
+}
+
+// moveHeld moves an entry's folder into or out of held/.
+func (q *queue) moveHeld(e *entry, into bool) error {
+	a, b := q.layout.path("queue", e.dir()), q.layout.path("queue", "held", e.dir())
+	if !into {
+		a, b = b, a
+	}
+	return os.Rename(a, b)
+}
+
+// readyHeap orders entries by the time of their next try, then by age.
+type readyHeap []*entry
+
+func (h readyHeap) Len() int { return len(h) }
+func (h readyHeap) Less(i, j int) bool {
+	if !h[i].notBefore.Equal(h[j].notBefore) {
+		return h[i].notBefore.Before(h[j].notBefore)
+	}
+	return h[i].seq < h[j].seq
+}
+func (h readyHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push is for container/heap.
+func (h *readyHeap) Push(x any) { *h = append(*h, x.(*entry)) }
+
+// Pop is for container/heap.
+func (h *readyHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
+}
+
+func (h *readyHeap) drop(e *entry) {
+	for i, x := range *h {
+		if x == e {
+			heap.Remove(h, i)
+			return
+		}
+	}
+}
+
+// entryFile finds the one file below an entry's folder and its key.
+func entryFile(dir string) (key string, info os.FileInfo, err error) {
+	err = filepath.Walk(dir, func(path string, i os.FileInfo, err error) error {
+		if err == nil && i.Mode().IsRegular() {
+			key, info = strings.TrimPrefix(path, dir+"/"), i
+		}
+		return err
+	})
+	return key, info, err
+}

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sstatefs/sstate"
+)
+
+// recover makes a cache directory consistent after whatever ended the last
+// daemon. The folders are the journal:
+//
+//   - scratch of the temporary grammar goes, its writers are dead;
+//   - an entry of the queue without its name in objects/ gets it;
+//   - the last entry of a key decides: a removal without its whiteout gets it;
+//   - held entries are tried again.
+//
+// After an unclean stop objects that changed since the last sync are checked
+// before they are served or sent, see checkUnclean.
+func (s *Store) recover() error {
+	if err := s.markRunning(); err != nil {
+		return err
+	}
+	if err := s.cleanScratch(); err != nil {
+		return err
+	}
+	if err := s.loadNames(); err != nil {
+		return err
+	}
+	entries, err := s.readQueue()
+	if err != nil {
+		return err
+	}
+	last := map[string]*entry{}
+	for _, e := range entries {
+		last[e.key] = e
+	}
+	for _, e := range entries {
+		if last[e.key] == e {
+			if err := s.complete(e); err != nil {
+				return err
+			}
+		}
+		s.enqueue(e)
+	}
+	return nil
+}
+
+// markRunning replaces the clean-stop mark by its opposite.
+func (s *Store) markRunning() error {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		boot = []byte("unknown")
+	}
+	p := s.layout.path("running")
+	was, err := os.ReadFile(p)
+	if err == nil {
+		s.unclean, s.sameBoot = true, string(was) == string(boot)
+		if st, err := os.Stat(s.layout.path("synced")); err == nil {
+			s.checkAfter = st.ModTime().Add(-settle)
+		}
+		s.log.Warn("the last daemon of this cache did not stop cleanly: what changed since its last sync is checked before use")
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return writeFileAtomic(p, boot)
+}
+
+// cleanScratch removes what nobody will finish.
+func (s *Store) cleanScratch() error {
+	root := s.layout.path("scratch")
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel := strings.TrimPrefix(path, root+"/")
+		if path == root || !sstate.IsTemporary(rel) {
+			return nil
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
+// loadNames fills the sets that mirror folders.
+func (s *Store) loadNames() error {
+	if err := loadSet(s.layout.path("removed"), s.names.removed, isObject); err != nil {
+		return err
+	}
+	if err := loadSet(s.layout.path("scratch"), s.names.odd, isObject); err != nil {
+		return err
+	}
+	if err := loadSet(s.layout.path("pinned"), s.names.pinned, isObject); err != nil {
+		return err
+	}
+	for key := range s.names.pinned {
+		s.queue.hidePinned(localID(s.layout.pinned(key)).Ino, 1)
+		if localID(s.layout.object(key)) == (FileID{}) {
+			if err := s.place(s.layout.pinned(key), key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readQueue reads the journal, oldest first. Held entries come back into the
+// queue. Folders without a file are what a crash left of an entry that was
+// sent, or not yet accepted.
+func (s *Store) readQueue() ([]*entry, error) {
+	var all []*entry
+	for _, root := range []string{"queue/held", "queue"} {
+		dirs, err := os.ReadDir(s.layout.path(root))
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range dirs {
+			seq, o, ok := parseEntryDir(d.Name())
+			if !ok {
+				continue
+			}
+			e, err := s.readEntry(s.layout.path(root, d.Name()), seq, o)
+			if err != nil {
+				return nil, err
+			}
+			if e == nil {
+				continue
+			}
+			if root == "queue/held" {
+				if err := s.queue.moveHeld(e, false); err != nil {
+					return nil, err
+				}
+			}
+			all = append(all, e)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
+	return dedupe(all), nil
+}
+
+// dedupe drops entries that were read twice: a held one that just moved.
+func dedupe(all []*entry) []*entry {
+	out := all[:0]
+	for i, e := range all {
+		if i == 0 || e.seq != all[i-1].seq {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (s *Store) readEntry(dir string, seq uint64, o op) (*entry, error) {
+	key, info, err := entryFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	if info == nil {
+		return nil, os.RemoveAll(dir)
+	}
+	if !isObject(key) {
+		return nil, fmt.Errorf("%s: %q is no object: move it away", dir, key)
+	}
+	e := &entry{seq: seq, key: key, op: o, queued: info.ModTime(), tried: make(chan struct{})}
+	if o != opRemove {
+		e.size = info.Size()
+		e.ino = localID(dir + "/" + key).Ino
+	}
+	return e, nil
+}
+
+// complete does the steps of an entry that come after its journal file.
+func (s *Store) complete(e *entry) error {
+	if e.op == opRemove {
+		s.dropLocal(e.key)
+		return s.whiteout(e.key)
+	}
+	s.unwhiteout(e.key)
+	from := s.queue.path(e, false)
+	if localID(from) == localID(s.layout.object(e.key)) {
+		return nil
+	}
+	return s.place(from, e.key)
+}
+
+// checkUnclean checks, once, a file that may not have survived an unclean stop:
+// by its checksum if one was noted, else by decoding it to its end. What has
+// another format than its name says cannot be decoded; it is trusted while the
+// kernel that holds its pages has not restarted, and is damaged otherwise.
+func (s *Store) checkUnclean(path, key string) error {
+	if !s.unclean {
+		return nil
+	}
+	var st unix.Statx_t
+	if err := lstat(path, &st); err != nil {
+		return nil // whoever opens it will see
+	}
+	id := idOf(&st)
+	if stamptime(st.Ctime).Before(s.checkAfter) {
+		return nil
+	}
+	if _, ok := s.checked.Load(id); ok {
+		return nil
+	}
+	if err := s.checkFile(path, key); err != nil {
+		s.log.Error("object did not survive the unclean stop, it is set aside", "key", key, "error", err)
+		s.ledger.note(Event{Kind: EventWarning, Key: key, Message: "damaged, set aside: " + oneLine(err)}, nil)
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	s.checked.Store(id, struct{}{})
+	return nil
+}
+
+func (s *Store) checkFile(path, key string) error {
+	if want := s.sums.get(path, key); want != "" {
+		got, err := fileSum(path)
+		if err == nil && got != want {
+			err = fmt.Errorf("sha256 is %s, was %s", got, want)
+		}
+		return err
+	}
+	n, ok := sstate.ParsePath(key)
+	if !ok {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	k, _ := f.ReadAt(head, 0)
+	if s.sameBoot && k > 0 && !sstate.Recognised(head[:k], n) {
+		return nil
+	}
+	return sstate.Check(f, n)
+}

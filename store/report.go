@@ -1,0 +1,148 @@
+package store
+
+import "time"
+
+// RemoteState is what a mount thinks of its remote.
+type RemoteState string
+
+// The three states, from best to worst.
+const (
+	StateOK       RemoteState = "ok"
+	StateDegraded RemoteState = "degraded" // it answers, but something is refused or kept back
+	StateOffline  RemoteState = "offline"  // it does not answer
+)
+
+// Status is what `sstatefs status` shows of one store. The JSON keys are
+// stable.
+type Status struct {
+	Remote struct {
+		URL    string      `json:"url"` // without credentials
+		State  RemoteState `json:"state"`
+		Reason string      `json:"reason,omitempty"` // why it is not ok, one line
+		Since  time.Time   `json:"since"`            // of this state
+	} `json:"remote"`
+	Cache struct {
+		Dir        string `json:"dir"`
+		Objects    int64  `json:"objects"`
+		Bytes      int64  `json:"bytes"`
+		LimitBytes int64  `json:"limit_bytes"`
+		FreeBytes  int64  `json:"free_bytes"`     // of the disk
+		MinFree    int64  `json:"min_free_bytes"` // to be kept free
+	} `json:"cache"`
+	Queue QueueStatus `json:"queue"`
+	Index IndexStatus `json:"index"`
+	// Mode as given by the flags.
+	ReadOnly bool         `json:"read_only"`
+	Publish  PublishMode  `json:"publish"`
+	Unlink   UnlinkPolicy `json:"unlink"`
+}
+
+// QueueStatus tells what the remote does not have yet.
+type QueueStatus struct {
+	Objects       int64   `json:"objects"`        // publishes and removals to send, held ones not counted
+	Bytes         int64   `json:"bytes"`          // of the publishes among them
+	OldestSeconds float64 `json:"oldest_seconds"` // age of the oldest, 0 when empty
+	Held          int64   `json:"held"`           // refused by the remote, tried again hourly
+	HeldReason    string  `json:"held_reason,omitempty"`
+	LimitBytes    int64   `json:"limit_bytes"`
+	Failed        int64   `json:"failed"`               // objects set aside as damaged
+	LastErr       string  `json:"last_error,omitempty"` // of the last failed send, until one succeeds
+}
+
+// IndexStatus tells what is known of the remote's content.
+type IndexStatus struct {
+	Objects  int64     `json:"objects"`
+	Complete bool      `json:"complete"` // every shard was listed at least once
+	Suspect  bool      `json:"suspect"`  // dropped by half at once: nothing local is discarded for it
+	Listed   time.Time `json:"listed"`   // when a listing last ended, zero if never
+}
+
+// TaskCount counts lookups of one task or recipe.
+type TaskCount struct {
+	Hit  int64 `json:"hit"`
+	Miss int64 `json:"miss"`
+}
+
+// Count is a number of objects and their bytes.
+type Count struct {
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// Stats is what `sstatefs stats` shows: counters since the mount, and the
+// state of queue, cache and index now. The JSON keys are stable.
+type Stats struct {
+	Since   time.Time `json:"since"` // of the mount
+	Lookups struct {
+		// Archives opened or touched, and archives looked up and not there,
+		// each counted once per key and ten minutes.
+		Hit      int64                `json:"hit"`
+		Miss     int64                `json:"miss"`
+		ByTask   map[string]TaskCount `json:"by_task"`
+		ByRecipe map[string]TaskCount `json:"by_recipe"`
+	} `json:"lookups"`
+	Fetched   Count `json:"fetched"`
+	Published Count `json:"published"` // accepted here
+	Sent      Count `json:"sent"`      // of those, arrived at the remote
+	Removed   int64 `json:"removed"`   // removals accepted
+	Touches   struct {
+		Local int64 `json:"local"`
+		Sent  int64 `json:"sent"`
+	} `json:"touches"`
+	Queue QueueStatus `json:"queue"`
+	Cache struct {
+		Objects    int64 `json:"objects"`
+		Bytes      int64 `json:"bytes"`
+		LimitBytes int64 `json:"limit_bytes"`
+		Trimmed    Count `json:"trimmed"`
+	} `json:"cache"`
+	Index  IndexStatus `json:"index"`
+	Remote struct {
+		State  RemoteState `json:"state"`
+		Errors int64       `json:"errors"` // operations that failed, after retries
+	} `json:"remote"`
+	EventsLost int64 `json:"events_lost"` // by listeners that were too slow
+}
+
+// Left is what could not be sent by the end of a drain.
+type Left struct {
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Held    int64  `json:"held"`
+	Reason  string `json:"reason,omitempty"` // why, one line
+}
+
+// TrimResult tells what a trim removed from the cache.
+type TrimResult struct {
+	Removed Count `json:"removed"`
+	Left    Count `json:"left"`
+}
+
+// EventKind names what happened.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventHit     EventKind = "hit"     // an archive was opened or touched
+	EventMiss    EventKind = "miss"    // an archive was looked up and not there
+	EventFetch   EventKind = "fetch"   // an object came from the remote
+	EventPublish EventKind = "publish" // an object was accepted
+	EventSend    EventKind = "send"    // an object arrived at the remote
+	EventTouch   EventKind = "touch"   // a time was refreshed on the remote
+	EventTrim    EventKind = "trim"    // an object left the cache
+	EventRemove  EventKind = "remove"  // an object was removed on request
+	EventRemote  EventKind = "remote"  // the state of the remote changed
+	EventWarning EventKind = "warning" // something a person should know
+	EventLost    EventKind = "lost"    // this listener was too slow: Count events are missing
+)
+
+// Event is one thing that happened. The JSON keys are stable.
+type Event struct {
+	Time    time.Time   `json:"time"`
+	Kind    EventKind   `json:"event"`
+	Key     string      `json:"key,omitempty"`
+	Bytes   int64       `json:"bytes,omitempty"`
+	State   RemoteState `json:"state,omitempty"`
+	Message string      `json:"message,omitempty"`
+	Count   int64       `json:"count,omitempty"`
+}

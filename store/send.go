@@ -1,0 +1,327 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"sstatefs/remote"
+	"sstatefs/sstate"
+)
+
+// Delays between tries of one entry: doubling, with jitter, while others go on.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// Held entries are tried again after heldRetry at first, doubling to hourly.
+const (
+	firstHeldRetry = time.Minute
+	lastHeldRetry  = time.Hour
+)
+
+// dispatch hands entries of the queue to at most Jobs senders.
+func (s *Store) dispatch(ctx context.Context) {
+	slots := semaphore.NewWeighted(int64(s.opt.Jobs))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if slots.Acquire(ctx, 1) != nil {
+			return
+		}
+		e, wait := s.nextEntry(ctx, timer)
+		if e == nil {
+			slots.Release(1)
+			if wait < 0 {
+				return
+			}
+			continue
+		}
+		s.spawn(func(ctx context.Context) {
+			defer slots.Release(1)
+			s.send(ctx, e)
+		})
+	}
+}
+
+// nextEntry waits for something to send. A negative time ends the dispatcher.
+func (s *Store) nextEntry(ctx context.Context, timer *time.Timer) (*entry, time.Duration) {
+	var wait time.Duration
+	if st := s.guard.State(); st.Open {
+		wait = -1 // remoteChanged wakes us
+	} else {
+		var e *entry
+		if e, wait = s.queue.take(); e != nil {
+			return e, 0
+		}
+	}
+	var due <-chan time.Time
+	if wait >= 0 {
+		timer.Reset(wait)
+		due = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return nil, -1
+	case <-s.queue.wake:
+	case <-due:
+	}
+	return nil, 0
+}
+
+// send tries one entry once and decides what becomes of it.
+func (s *Store) send(ctx context.Context, e *entry) {
+	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && !s.archiveSent(ctx, e.key) {
+		s.queue.park(e)
+		return
+	}
+	err := s.perform(ctx, e)
+	switch {
+	case err == nil:
+		s.sent(e)
+	case errors.Is(err, remote.ErrExist):
+		s.lost(ctx, e)
+	case errors.Is(err, remote.ErrUnavailable):
+		s.later(ctx, e, err)
+	case errors.Is(err, errDamaged):
+		s.setAside(e, err)
+	case errors.Is(err, remote.ErrPermission), errors.Is(err, remote.ErrUnsupported):
+		s.refused(ctx, e, err)
+	default:
+		s.later(ctx, e, err)
+	}
+}
+
+// perform does what the entry asks of the remote.
+func (s *Store) perform(ctx context.Context, e *entry) error {
+	key := remote.Key(e.key)
+	if e.op == opRemove {
+		return s.guard.Delete(ctx, key)
+	}
+	path := s.queue.path(e, false)
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: gone from the queue: %w", path, errDamaged)
+	}
+	if err := s.checkUnclean(path, e.key); err != nil {
+		return err
+	}
+	src := &source{path: path, size: e.size}
+	opt := remote.PutOptions{Create: e.op == opCreate}
+	err := s.guard.Put(ctx, key, src, opt)
+	if errors.Is(err, remote.ErrExist) && s.remoteIsOurs(ctx, e) {
+		err = nil
+	}
+	if err == nil && src.sum != "" {
+		s.sums.set(path, e.key, src.sum)
+	}
+	return err
+}
+
+// remoteIsOurs settles a create that found the key taken: by our own try that
+// a crash cut off (same bytes), or by an empty archive that is worth nothing
+// and is replaced.
+func (s *Store) remoteIsOurs(ctx context.Context, e *entry) bool {
+	info, err := s.guard.Stat(ctx, remote.Key(e.key))
+	if err != nil {
+		return false
+	}
+	if s.worthless(info) {
+		return s.guard.Put(ctx, remote.Key(e.key), &source{path: s.queue.path(e, false), size: e.size}, remote.PutOptions{}) == nil
+	}
+	if info.Size != e.size {
+		return false
+	}
+	same, err := s.sameContent(ctx, remote.Key(e.key), s.queue.path(e, false))
+	return err == nil && same
+}
+
+// sent ends an entry that the remote has.
+func (s *Store) sent(e *entry) {
+	s.outage.Store(false)
+	if e.op == opRemove {
+		s.removalSent(e)
+	} else {
+		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.now()})
+		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
+			st.Sent.Objects++
+			st.Sent.Bytes += e.size
+		})
+	}
+	s.queue.erase(e, false)
+	s.queue.finish(e)
+	if s.queue.heldCount() > 0 {
+		s.retryHeld() // the remote takes things again
+	}
+}
+
+// lost ends a create whose key somebody else took first. Theirs counts from
+// now on, and is touched lest a cleaner takes what a build just needed.
+func (s *Store) lost(ctx context.Context, e *entry) {
+	unlock := s.keys.lock(e.key)
+	if len(s.queue.unsent(e.key)) == 0 {
+		s.dropLocal(e.key)
+	}
+	unlock()
+	if n, ok := sstate.ParsePath(e.key); ok && n.IsArchive() {
+		s.dropSignature(e.key + ".sig")
+	}
+	s.touches.want(e.key)
+	if info, err := s.guard.Stat(ctx, remote.Key(e.key)); err == nil {
+		s.noteOnRemote(info)
+	}
+	s.queue.erase(e, false)
+	s.queue.finish(e)
+	s.changed(e.key)
+}
+
+// dropSignature drops what is queued of a signature whose archive lost: it
+// belongs to other bytes.
+func (s *Store) dropSignature(sig string) {
+	unlock := s.keys.lock(sig)
+	defer unlock()
+	entries := s.queue.unsent(sig)
+	for _, e := range entries {
+		s.queue.erase(e, false)
+		s.queue.finish(e)
+	}
+	if len(entries) > 0 {
+		s.dropLocal(sig)
+		s.changed(sig)
+	}
+}
+
+// archiveSent reports whether a signature's archive is on the remote with the
+// bytes we know: nothing of it is queued, and it is there.
+func (s *Store) archiveSent(ctx context.Context, sig string) bool {
+	archive := sstate.ArchivePath(sig)
+	if s.queue.pending(archive) {
+		return false
+	}
+	_, err := s.guard.Stat(ctx, remote.Key(archive))
+	// Asked again: what the remote has may be somebody else's, and ours on its
+	// way since.
+	return !errors.Is(err, remote.ErrNotExist) && !s.queue.pending(archive)
+}
+
+// refused holds an entry that the remote does not want, unless the remote as a
+// whole is refused to us: then it is offline and the entry waits.
+func (s *Store) refused(ctx context.Context, e *entry, err error) {
+	if s.guard.State().Open || s.guard.ProbeNow(ctx) != nil {
+		s.later(ctx, e, err)
+		return
+	}
+	if s.queue.moveHeld(e, true) != nil {
+		s.later(ctx, e, err)
+		return
+	}
+	s.quiet.warn("remote refuses objects, they are held", "error", err)
+	s.queue.hold(e, oneLine(err))
+}
+
+// later keeps an entry for another try.
+func (s *Store) later(ctx context.Context, e *entry, err error) {
+	if ctx.Err() == nil {
+		s.quiet.warn("not sent, will be tried again", "error", err)
+	}
+	delay := min(lastRetry, firstRetry<<min(e.attempts, 10))
+	s.queue.retry(e, delay/2+rand.N(delay/2), oneLine(err))
+}
+
+// setAside ends an entry whose content is damaged or gone.
+func (s *Store) setAside(e *entry, err error) {
+	s.log.Error("object set aside, it will not be sent", "key", e.key, "error", err)
+	s.damaged.Add(1)
+	s.ledger.note(Event{Kind: EventWarning, Key: e.key, Message: oneLine(err)}, nil)
+	unlock := s.keys.lock(e.key)
+	s.breakLocal(e.key, s.queue.path(e, false))
+	unlock()
+	s.queue.erase(e, false)
+	s.queue.finish(e)
+	s.changed(e.key)
+}
+
+// retryHeld gives all held entries another try.
+func (s *Store) retryHeld() {
+	for _, e := range s.queue.release() {
+		if err := s.queue.moveHeld(e, false); err != nil {
+			s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
+		}
+		s.queue.readmit(e)
+	}
+}
+
+// oneLine is an error's text for a status line.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// Flush sends what is in the queue now and waits for it. It ends early when
+// every entry that is left has failed once more, and says why. progress, if not
+// nil, is called now and then.
+func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, error) {
+	probe, cancel := context.WithTimeout(ctx, 5*time.Second)
+	_ = s.guard.ProbeNow(probe)
+	cancel()
+	s.retryHeld()
+	tries := map[*entry]uint64{}
+	for _, e := range s.queue.hurry() {
+		tries[e] = s.queue.triesOf(e)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; !s.queue.settled(tries) && !s.guard.State().Open; n++ {
+		select {
+		case <-ctx.Done():
+			return s.whatIsLeft(), ctx.Err()
+		case <-s.ctx.Done():
+			return s.whatIsLeft(), nil
+		case <-tick.C:
+		}
+		if progress != nil && n%10 == 0 {
+			progress(s.queue.status())
+		}
+	}
+	return s.whatIsLeft(), nil
+}
+
+// triesOf is how many tries of an entry have ended.
+func (q *queue) triesOf(e *entry) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return e.tries
+}
+
+// settled reports whether each of these entries is done or was tried in vain.
+func (q *queue) settled(tries map[*entry]uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for e, n := range tries {
+		if e.state == sending || (e.state == waiting || e.state == parked) && e.tries == n {
+			return false
+		}
+	}
+	return true
+}
+
+// whatIsLeft sums up what is not sent.
+func (s *Store) whatIsLeft() Left {
+	q := s.queue.status()
+	l := Left{Objects: q.Objects, Bytes: q.Bytes, Held: q.Held}
+	switch st := s.guard.State(); {
+	case l.Objects == 0 && l.Held == 0:
+	case st.Open:
+		l.Reason = st.Reason
+	case q.LastErr != "":
+		l.Reason = q.LastErr
+	default:
+		l.Reason = q.HeldReason
+	}
+	return l
+}

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"sstatefs/remote"
+)
+
+// Store is one cache directory in front of one remote. Its methods may be
+// called from any number of goroutines.
+type Store struct {
+	opt    Options
+	layout layout
+	log    *slog.Logger
+	now    func() time.Time
+	guard  *remote.Guard
+	traits remote.Traits
+
+	lockFile *os.File
+	sums     sums
+	keys     *keyLocks
+	queue    *queue
+	ledger   *ledger
+	usage    *usage
+	patience *patience
+	index    *index // nil when the remote is its own index or cannot list
+	counted  listedCount
+	touches  *touches
+	fetches  fetches
+	names    names
+	quiet    *quiet
+	free     freeSpace
+	serial   atomic.Uint64 // for names in fetch/
+	uid, gid uint32
+
+	// checkAfter is set after an unclean stop: objects changed since then are
+	// checked before they are served or sent. sameBoot tells that only the
+	// daemon died, not the kernel.
+	checkAfter time.Time
+	unclean    bool
+	sameBoot   bool
+	checked    sync.Map // inode -> struct{}: was checked in this run
+	dirty      atomic.Bool
+	damaged    atomic.Int64
+
+	// outage is set when a publisher has waited its PublishTimeout in vain;
+	// until something is sent nobody waits again.
+	outage atomic.Bool
+
+	onChange atomic.Pointer[func(path string)]
+
+	ctx    context.Context // of the background work: the store is its owner
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+	left   Left
+}
+
+// readOnly reports whether nothing may be sent.
+func (s *Store) readOnly() bool { return s.opt.ReadOnly || s.traits.ReadOnly }
+
+// Open takes the cache directory, completes what a crash left unfinished and
+// starts the background work. ctx bounds only the opening.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{
+		opt: o, layout: layout{o.Dir}, log: o.Logger, now: o.Now, traits: o.Remote.Traits(),
+		keys: newKeyLocks(), ledger: newLedger(o.Now), usage: &usage{},
+		patience: newPatience(o.LookupPatience, o.Now), quiet: newQuiet(o.Logger, o.Now),
+		uid: uint32(os.Getuid()), gid: uint32(os.Getgid()),
+	}
+	s.queue = newQueue(s.layout, o.Now)
+	s.touches = newTouches()
+	s.fetches.running = map[string]*fetch{}
+	s.names = newNames()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.openCache(); err != nil {
+		s.cancel()
+		if s.lockFile != nil {
+			s.lockFile.Close()
+		}
+		return nil, err
+	}
+	o.Guard.Logger = o.Logger
+	s.guard = remote.NewGuard(o.Remote, o.Guard)
+	s.guard.Watch(s.remoteChanged)
+	s.openIndex()
+	s.start()
+	return s, ctx.Err()
+}
+
+// openCache does everything about the cache directory that can fail.
+func (s *Store) openCache() error {
+	if err := os.MkdirAll(s.opt.Dir, 0o755); err != nil {
+		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
+	}
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	var err error
+	if s.lockFile, err = s.layout.lock(s.opt.Owner); err != nil {
+		return err
+	}
+	if err := s.layout.make(); err != nil {
+		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
+	}
+	if s.sums.xattrs, err = s.layout.probe(); err != nil {
+		return err
+	}
+	s.sums.layout = s.layout
+	if err := s.layout.writeFormat(identity{remote: s.opt.Remote.String(), root: s.traits.Identity}); err != nil {
+		return err
+	}
+	return s.recover()
+}
+
+// checkFormat refuses a cache of another remote.
+func (s *Store) checkFormat() error {
+	id, err := s.layout.readFormat()
+	if errors.Is(err, errNoFormat) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if id.remote != s.opt.Remote.String() {
+		return fmt.Errorf("cache %s belongs to %s: give another --cache-dir for %s", s.opt.Dir, id.remote, s.opt.Remote)
+	}
+	return nil
+}
+
+// openIndex prepares the index if this remote needs one.
+func (s *Store) openIndex() {
+	if s.traits.CheapStat || s.traits.NoList {
+		return
+	}
+	s.index = &index{
+		list: s.guard.List, folders: s.guard.Folders, refresh: s.opt.Refresh, now: s.now,
+		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.opt.Jobs, shards: map[string]*shard{},
+	}
+	if err := s.index.load(s.layout.path("index")); err != nil {
+		s.quiet.warn("index not loaded", "error", err)
+	}
+}
+
+// start begins the background work.
+func (s *Store) start() {
+	s.spawn(s.dispatch)
+	s.spawn(s.housekeep)
+	s.spawn(s.sendTouches)
+	s.spawn(func(ctx context.Context) {
+		if err := s.usage.scan(ctx, s.layout.path("objects")); err != nil && ctx.Err() == nil {
+			s.quiet.warn("cache not counted", "error", err)
+		}
+	})
+	s.spawn(func(ctx context.Context) {
+		if _, err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
+			s.quiet.warn("remote not listed", "error", err)
+		}
+	})
+}
+
+// spawn runs background work that Close waits for.
+func (s *Store) spawn(fn func(ctx context.Context)) {
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		fn(s.ctx)
+	}()
+}
+
+// OnChange sets what is called when the store changes what a name means by
+// itself: an object came, went or was replaced elsewhere. The call must not
+// block. It is not called for what the caller of a method did.
+func (s *Store) OnChange(fn func(path string)) { s.onChange.Store(&fn) }
+
+func (s *Store) changed(key string) {
+	if fn := s.onChange.Load(); fn != nil {
+		(*fn)(key)
+	}
+}
+
+// remoteChanged hears of the guard's breaker.
+func (s *Store) remoteChanged(st remote.State) {
+	e := Event{Kind: EventRemote, State: StateOK, Message: st.Reason}
+	if st.Open {
+		e.State = StateOffline
+		s.log.Warn("remote is offline: lookups answer from what is known, publishes are kept", "reason", st.Reason)
+	} else {
+		s.log.Info("remote is back")
+		s.queue.hurry()
+		s.touches.poke()
+	}
+	s.ledger.note(e, nil)
+}
+
+// Close sends what it can until ctx is done, then stops all work and leaves
+// the cache to the next. It returns what was not sent. Later calls return the
+// same.
+func (s *Store) Close(ctx context.Context) (Left, error) {
+	var err error
+	s.closed.Do(func() {
+		s.left, err = s.Flush(ctx, nil)
+		if errors.Is(err, ctx.Err()) {
+			err = nil // what is left says it
+		}
+		s.cancel()
+		wait, cancel := context.WithTimeout(context.Background(), closeGrace)
+		defer cancel()
+		gerr := s.guard.Close(wait)
+		s.wg.Wait()
+		s.ledger.close()
+		err = errors.Join(err, gerr, s.closeCache())
+	})
+	return s.left, err
+}
+
+// closeGrace is how long Close waits for calls that a dead remote keeps; they
+// end with the process.
+const closeGrace = 2 * time.Second
+
+// closeCache saves the index, brings the cache to disk and leaves the
+// clean-stop mark.
+func (s *Store) closeCache() error {
+	var err error
+	if s.index != nil {
+		err = s.index.save(s.layout.path("index"))
+	}
+	if e := s.syncCache(); err == nil {
+		err = e
+	}
+	if e := os.Remove(s.layout.path("running")); err == nil && !errors.Is(e, os.ErrNotExist) {
+		err = e
+	}
+	return errors.Join(err, s.lockFile.Close())
+}
+
+// errno for rules of this package that have a POSIX name.
+const (
+	errExist    = syscall.EEXIST
+	errNotExist = syscall.ENOENT
+)
+
+// Indexed reports whether names are answered from an index, which tells
+// OnChange what it learns; otherwise the remote is asked for each.
+func (s *Store) Indexed() bool { return s.index != nil }

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"sstatefs/remote"
+)
+
+// touches remembers uses: the times that were set here on objects, and which of
+// them the remote should hear of.
+type touches struct {
+	mu      sync.Mutex
+	shown   map[string]shownTimes
+	pending map[string]bool
+	wake    chan struct{}
+}
+
+// shownTimes are the times that somebody set on an object through the mount.
+type shownTimes struct {
+	atime, mtime time.Time
+	set          time.Time // when
+}
+
+// Bounds of memory: past them the oldest knowledge goes, which costs a touch
+// too many or shows the remote's time instead of ours.
+const (
+	maxShown   = 200_000
+	maxPending = 500_000
+)
+
+func newTouches() *touches {
+	return &touches{shown: map[string]shownTimes{}, pending: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+// show puts the times that count into an object's entry: those set here,
+// unless the remote has seen a later use; else the latest known.
+func (t *touches) show(e *Entry, far time.Time) {
+	t.mu.Lock()
+	sh, ok := t.shown[e.Path]
+	if ok && far.After(sh.set) {
+		delete(t.shown, e.Path)
+		ok = false
+	}
+	t.mu.Unlock()
+	switch {
+	case ok:
+		e.Atime, e.Mtime = sh.atime, sh.mtime
+	case far.After(e.Mtime):
+		e.Mtime = far
+	}
+}
+
+func (t *touches) set(key string, sh shownTimes) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.shown) >= maxShown {
+		for k := range t.shown { // any: there is no better one
+			delete(t.shown, k)
+			break
+		}
+	}
+	t.shown[key] = sh
+}
+
+// forget drops what is known of an object that was replaced or removed.
+func (t *touches) forget(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.shown, key)
+	delete(t.pending, key)
+}
+
+// want asks for the remote to be told of a use now.
+func (t *touches) want(key string) {
+	t.mu.Lock()
+	if len(t.pending) < maxPending {
+		t.pending[key] = true
+	}
+	t.mu.Unlock()
+	t.poke()
+}
+
+func (t *touches) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeAll hands over what is to be sent.
+func (t *touches) takeAll() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	keys := make([]string, 0, len(t.pending))
+	for k := range t.pending {
+		keys = append(keys, k)
+	}
+	clear(t.pending)
+	return keys
+}
+
+// Times are what utimensat sets. A nil time stays as it is; Now marks a touch
+// without explicit times.
+type Times struct {
+	Atime, Mtime *time.Time
+	Now          bool
+}
+
+// SetTimes sets an object's times here and, if that makes it look used, tells
+// the remote later. It never fails because of the remote.
+func (s *Store) SetTimes(ctx context.Context, key string, t Times) (Entry, error) {
+	e, err := s.lookupObject(ctx, key)
+	if err != nil {
+		return e, err
+	}
+	if t.Atime != nil {
+		e.Atime = *t.Atime
+	}
+	if t.Mtime != nil {
+		e.Mtime = *t.Mtime
+	}
+	if e.Local {
+		ts := []unix.Timespec{unix.NsecToTimespec(e.Atime.UnixNano()), unix.NsecToTimespec(e.Mtime.UnixNano())}
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, s.layout.object(key), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.quiet.warn("time of cached object not set", "error", err)
+		}
+	}
+	if t.Mtime == nil && !t.Now {
+		return e, nil
+	}
+	s.touches.set(key, shownTimes{atime: e.Atime, mtime: e.Mtime, set: s.now()})
+	s.ledger.note(Event{}, func(st *Stats) { st.Touches.Local++ })
+	if s.now().Sub(e.Mtime) < s.opt.TouchInterval { // an explicit old time is no use
+		s.Used(e)
+	}
+	return e, nil
+}
+
+// Used notes that a build uses an object: the remote is told when its own time
+// is older than the touch interval.
+func (s *Store) Used(e Entry) {
+	if e.Nlink <= 1 { // with a second name it may be its publisher's temporary that is touched
+		s.ledger.lookup(e.Path, true)
+	}
+	if !s.readOnly() && !s.isOurs(e.Path) {
+		s.touches.want(e.Path)
+	}
+}
+
+// touchBatch is how long uses are gathered before they are sent.
+const touchBatch = time.Second
+
+// sendTouches tells the remote of uses, in batches.
+func (s *Store) sendTouches(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.touches.wake:
+		}
+		t := time.NewTimer(touchBatch)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+		case <-t.C:
+		}
+		if !s.guard.State().Open { // remoteChanged wakes us when it is back
+			s.touchAll(ctx, s.touches.takeAll())
+		}
+	}
+}
+
+func (s *Store) touchAll(ctx context.Context, keys []string) {
+	if s.readOnly() {
+		return
+	}
+	var g errgroup.Group
+	g.SetLimit(s.opt.Jobs)
+	for _, key := range keys {
+		g.Go(func() error {
+			s.touchRemote(ctx, key)
+			return nil
+		})
+	}
+	_ = g.Wait()
+}
+
+// touchRemote refreshes one object's time on the remote if it is old enough.
+func (s *Store) touchRemote(ctx context.Context, key string) {
+	k := remote.Key(key)
+	info, found := remote.Info{}, false
+	if s.index != nil {
+		info, found, _, _ = s.index.get(k)
+	} else if i, err := s.guard.Stat(ctx, k); err == nil {
+		info, found = i, true
+	}
+	if !found || s.now().Sub(info.ModTime) < s.opt.TouchInterval || s.isOurs(key) || s.names.isRemoved(key) {
+		return
+	}
+	err := s.guard.Touch(ctx, k, time.Time{})
+	switch {
+	case err == nil:
+		if s.index != nil {
+			s.index.touched(k, s.now())
+		}
+		s.ledger.note(Event{Kind: EventTouch, Key: key}, func(st *Stats) { st.Touches.Sent++ })
+	case errors.Is(err, remote.ErrNotExist):
+		s.noteGone(key)
+		s.changed(key)
+	case errors.Is(err, remote.ErrUnavailable) && ctx.Err() == nil:
+		s.touches.want(key) // when it is back
+	case ctx.Err() == nil:
+		s.quiet.warn("touch refused by the remote", "error", err)
+	}
+}
