@@ -23,8 +23,6 @@ const (
 	virtualTTL = time.Second
 
 	indexedNegativeTTL = 5 * time.Second
-	// noTTL is as good as none; zero would mean go-fuse's default.
-	noTTL = time.Nanosecond
 )
 
 func fillAttr(a *fuse.Attr, e *store.Entry) {

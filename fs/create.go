@@ -58,8 +58,8 @@ func (d *dirNode) createObject(ctx context.Context, c *callContext, name, path s
 		return nil, nil, 0, d.st.errno("create", err)
 	}
 	fillAttr(&out.Attr, &e)
-	out.SetEntryTimeout(noTTL) // others are told that there is nothing yet
-	out.SetAttrTimeout(noTTL)
+	// No timeouts, which go-fuse leaves alone as it has no defaults here: others
+	// are to ask, and are told that there is nothing yet.
 	n := &fileNode{st: d.st, key: path, size: e.Size, id: e.ID}
 	n.draft, n.created, n.writers = draft, true, 1
 	return d.NewInode(ctx, n, d.st.ids.attr(e)), &draftHandle{node: n}, fuse.FOPEN_DIRECT_IO, 0

@@ -250,9 +250,28 @@ func (n *fileNode) setObject(ctx context.Context, key string, a store.Attr) (sto
 		return draft.Stat()
 	}
 	if a.Times.Atime != nil || a.Times.Mtime != nil {
-		return n.st.store.SetTimes(ctx, key, a.Times)
+		if e, err := n.st.store.SetTimes(ctx, key, a.Times); err == nil {
+			return e, nil
+		}
+		return n.timesLost(a.Times), nil
 	}
 	return n.entry(ctx)
+}
+
+// timesLost answers utimensat of an object that went away, or out of reach,
+// after it was looked up: BitBake stops at once if touching what it has just
+// seen fails.
+func (n *fileNode) timesLost(t store.Times) store.Entry {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.last
+	if t.Atime != nil {
+		e.Atime = *t.Atime
+	}
+	if t.Mtime != nil {
+		e.Mtime = *t.Mtime
+	}
+	return e
 }
 
 // draftFor gives the draft of an object that is being written to, a private

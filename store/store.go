@@ -71,6 +71,7 @@ func (s *Store) readOnly() bool { return s.opt.ReadOnly || s.traits.ReadOnly }
 // starts the background work. ctx bounds only the opening.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
+	o.SharedMount = o.SharedMount && os.Getuid() == 0 // an ordinary user's files are his, whoever may look
 	s := &Store{
 		opt: o, layout: layout{o.Dir}, log: o.Logger, now: o.Now, traits: o.Remote.Traits(),
 		keys: newKeyLocks(), ledger: newLedger(o.Now), usage: &usage{},

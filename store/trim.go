@@ -26,7 +26,13 @@ type freeSpace struct {
 	total int64
 	at    time.Time
 	trims sync.Mutex // one trim at a time
+
+	futile time.Time // when a trim last found nothing to remove; guarded by trims
 }
+
+// futileRest is the pause after a trim that found nothing: a disk that others
+// have filled must not make every publish walk the cache.
+const futileRest = 10 * time.Second
 
 // free is the free space of the cache's disk and its size, in bytes, at most a
 // second old.
@@ -62,9 +68,11 @@ func (s *Store) makeRoom(size int64) bool {
 	}
 	s.free.trims.Lock()
 	defer s.free.trims.Unlock()
-	if need := s.excess(size); need > 0 {
+	if need := s.excess(size); need > 0 && s.now().Sub(s.free.futile) >= futileRest {
 		slack := int64(float64(s.opt.CacheSize) * (1 - lowMark))
-		s.trim(s.ctx, need+slack)
+		if s.trim(s.ctx, need+slack).Objects == 0 {
+			s.free.futile = s.now()
+		}
 	}
 	return s.excess(size) <= 0
 }
