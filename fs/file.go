@@ -49,6 +49,7 @@ func (n *fileNode) is(e store.Entry) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.ID == n.id && e.ID != (store.FileID{}) {
+		n.last = e
 		if e.Object {
 			n.key = e.Path
 		}
@@ -57,6 +58,7 @@ func (n *fileNode) is(e store.Entry) bool {
 	if !e.Object || n.key != e.Path || n.created || n.size != e.Size {
 		return false
 	}
+	n.last = e
 	if e.Local {
 		n.st.ids.forget(n.id)
 		n.id = e.ID

@@ -90,7 +90,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		return nil, err
 	}
-	o.Guard.Logger = o.Logger
 	s.guard = remote.NewGuard(o.Remote, o.Guard)
 	s.guard.Watch(s.remoteChanged)
 	s.openIndex()
