@@ -1,0 +1,84 @@
+package file
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"sstatefs/remote"
+)
+
+// replace gives the temporary its name, whatever has it now.
+func (t *temporary) replace() error {
+	err := again(func() error { return unix.Renameat(t.folder, t.name, t.folder, t.base) })
+	if err == nil || t.arrived() {
+		t.gone = true
+		return nil
+	}
+	return err
+}
+
+// create gives the temporary its name unless an object has it: EEXIST.
+func (d *Dir) create(t *temporary, root int, key remote.Key) error {
+	err := d.claim(t)
+	switch {
+	case err == nil:
+		return nil
+	case t.arrived():
+		return nil
+	case !errors.Is(err, unix.EEXIST) || isThere(root, key):
+		return err
+	}
+	// Something is there and is no object. A folder stays; a link that leads
+	// nowhere or out of the root makes way, as it does for BitBake (ln -f).
+	// Two hosts that replace the same link at the same moment may both
+	// succeed, with whole content.
+	st, err := lstatAt(t.folder, t.base)
+	if err == nil && !isLink(&st) {
+		return unix.ENOTEMPTY
+	}
+	return t.replace()
+}
+
+// claim takes the name if it is free, by the best means that the file system
+// has.
+func (d *Dir) claim(t *temporary) error {
+	err := again(func() error { return unix.Linkat(t.folder, t.name, t.folder, t.base, 0) })
+	if !lacks(err) && !errors.Is(err, unix.EMLINK) {
+		return err
+	}
+	err = again(func() error {
+		return unix.Renameat2(t.folder, t.name, t.folder, t.base, unix.RENAME_NOREPLACE)
+	})
+	if err == nil {
+		t.gone = true
+	}
+	if !lacks(err) {
+		return err
+	}
+	d.change(func(tr *remote.Traits) { tr.AtomicCreate = false })
+	if _, err := lstatAt(t.folder, t.base); err == nil {
+		return unix.EEXIST
+	}
+	return t.replace()
+}
+
+// lacks tells that the file system does not have such an operation. vfat and
+// some FUSE file systems say EPERM for link, older kernels EINVAL for flags of
+// renameat2 that a file system does not know.
+func lacks(err error) bool {
+	for _, errno := range []error{unix.EPERM, unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// arrived tells whether the name is the temporary's file although the call
+// that gave it said otherwise. NFS repeats a request whose answer got lost, and
+// the second time the name is there, or the old one gone.
+func (t *temporary) arrived() bool {
+	st, err := lstatAt(t.folder, t.base)
+	return err == nil && st.Dev == t.ino.Dev && st.Ino == t.ino.Ino
+}

@@ -1,0 +1,40 @@
+package remote
+
+import (
+	"context"
+	"io"
+)
+
+// opened is what an inner Get gives.
+type opened struct {
+	body io.ReadCloser
+	info Info
+}
+
+// Get is the inner Get. Its head may take twice the OpTimeout, each read of
+// the body StallTimeout. The length is checked here for all backends.
+func (g *Guard) Get(ctx context.Context, key Key, offset int64) (io.ReadCloser, Info, error) {
+	var got opened
+	var done context.CancelFunc
+	op := operation{name: "get", key: key, lookup: true}
+	left := countdown(2 * g.o.OpTimeout)
+	err := g.perform(ctx, op, func() (err error) {
+		inner, cancel := context.WithCancel(ctx)
+		got, err = run(ctx, g, call[opened]{op: op.name, key: key, limit: left(),
+			do: func() (o opened, err error) {
+				o.body, o.info, err = g.inner.Get(inner, key, offset)
+				return o, err
+			},
+			drop: func(o opened) { _ = o.body.Close() }})
+		if err != nil {
+			cancel()
+			return err
+		}
+		done = cancel
+		return nil
+	})
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return &guardedBody{g: g, ctx: ctx, cancel: done, inner: got.body, op: op, left: got.info.Size - offset}, got.info, nil
+}
