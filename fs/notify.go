@@ -82,14 +82,24 @@ func (n *notifier) close() {
 }
 
 // changed is what the store calls when a name means something else by itself.
+// The kernel asks for a path name by name: if it does not know a folder above,
+// what it may hold is that this one is missing.
 func (st *state) changed(path string) {
-	dir := st.find(parentOf(path))
-	if dir == nil {
-		return // the kernel does not know the folder, so it does not know the name
-	}
-	if child := dir.GetChild(baseOf(path)); child != nil {
-		if n, ok := child.Operations().(*fileNode); ok {
-			n.unname(path)
+	n := st.root
+	for i, c := range path + "/" {
+		if c != '/' {
+			continue
+		}
+		child := n.GetChild(baseOf(path[:i]))
+		if child == nil {
+			st.notify(path[:i])
+			return
+		}
+		switch node := child.Operations().(type) {
+		case *dirNode:
+			n = node
+		case *fileNode:
+			node.unname(path)
 		}
 	}
 	st.notify(path)

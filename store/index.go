@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sstatefs/remote"
+	"sstatefs/sstate"
 )
 
 // index is what we know the remote holds: keys with size and time, in shards
@@ -28,6 +29,7 @@ type index struct {
 	shards     map[string]*shard
 	objects    int64
 	complete   bool
+	filling    *listing // the first listing of all, until it has ended
 	refreshing bool
 	retryAt    time.Time // no refresh before: the last one failed
 	suspect    time.Time // when a drop by half was seen, zero if it was not
@@ -112,9 +114,7 @@ func (x *index) get(key remote.Key) (info remote.Info, found, ready bool, wait *
 	if !sh.known {
 		return remote.Info{}, false, false, x.start(sh)
 	}
-	if x.now().Sub(sh.listed) > x.refresh {
-		x.refreshBehind()
-	}
+	x.mayRefresh(sh.listed)
 	if lf := sh.leaves[ln]; lf != nil {
 		if st, ok := lf.names[base]; ok {
 			return remote.Info{Key: key, Size: st.size, ModTime: time.Unix(0, st.mtime)}, true, true, nil
@@ -186,35 +186,56 @@ func (x *index) touched(key remote.Key, t time.Time) {
 	}
 }
 
-// children calls fn for what is directly below a folder, and says whether the
-// shard that would hold it is known. wait is as for get.
+// children calls fn for what is directly below a folder. ready is false when
+// that is not known yet; wait then ends when it is.
 func (x *index) children(dir string, fn func(name string, folder bool, info remote.Info)) (ready bool, wait *listing) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	parent, last := "", dir
-	if i := strings.LastIndexByte(dir, '/'); i >= 0 {
-		parent, last = dir[:i], dir[i+1:]
-	}
-	if sh := x.shards[parent]; sh != nil && dir != "" {
-		if lf := sh.leaves[last]; lf != nil { // a leaf folder: objects
-			for base, st := range lf.names {
-				fn(base, false, remote.Info{Key: remote.Key(dir + "/" + base), Size: st.size, ModTime: time.Unix(0, st.mtime)})
-			}
-		}
-		if !sh.known && sh.name != "" {
-			return false, x.start(sh)
-		}
-	}
-	if sh := x.shards[dir]; sh != nil && dir != "" {
-		for ln := range sh.leaves {
-			fn(ln, true, remote.Info{})
-		}
+	if sh := x.holder(dir); sh != nil {
+		sh.used = true
 		if !sh.known {
 			return false, x.start(sh)
+		}
+		x.mayRefresh(sh.listed)
+	} else {
+		if !x.complete && x.filling != nil {
+			return false, x.filling
+		}
+		x.mayRefresh(x.listed)
+	}
+	parentName, last := parent(dir), dir[strings.LastIndexByte(dir, '/')+1:]
+	if sh := x.shards[parentName]; sh != nil && sh.leaves[last] != nil {
+		for base, st := range sh.leaves[last].names {
+			fn(base, false, remote.Info{Key: remote.Key(dir + "/" + base), Size: st.size, ModTime: time.Unix(0, st.mtime)})
+		}
+	}
+	if sh := x.shards[dir]; sh != nil {
+		for ln := range sh.leaves {
+			fn(ln, true, remote.Info{})
 		}
 	}
 	x.subfolders(dir, fn)
 	return true, nil
+}
+
+// holder is the shard that a folder is, or is a leaf of; nil for a folder that
+// only leads to shards. Called with mu held.
+func (x *index) holder(dir string) *shard {
+	if !sstate.IsFolder(dir) {
+		return nil
+	}
+	if p := parent(dir); p != "" && sstate.IsFolder(p) {
+		return x.shard(p)
+	}
+	return x.shard(dir)
+}
+
+// mayRefresh starts a refresh if something was listed too long ago. Called with
+// mu held.
+func (x *index) mayRefresh(listed time.Time) {
+	if x.now().Sub(listed) > x.refresh {
+		x.refreshBehind()
+	}
 }
 
 // subfolders reports the components that lead to shards. Called with mu held.

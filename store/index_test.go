@@ -29,12 +29,14 @@ func (c *clock) add(d time.Duration) {
 }
 
 func newIndexedRig(t *testing.T, c *clock) *rig {
-	return newRig(t, func(o *Options, tr *remote.Traits) {
+	r := newRig(t, func(o *Options, tr *remote.Traits) {
 		tr.CheapStat = false
 		if c != nil {
 			o.Now = c.now
 		}
 	})
+	eventually(t, "the fill of the mount has ended", func() bool { return r.Status().Index.Complete })
+	return r
 }
 
 func (r *rig) filled() {
@@ -42,11 +44,6 @@ func (r *rig) filled() {
 	if _, err := r.Refresh(context.Background()); err != nil {
 		r.t.Fatalf("Refresh: %v", err)
 	}
-	eventually(r.t, "the fill of the mount has ended too", func() bool {
-		r.index.mu.Lock()
-		defer r.index.mu.Unlock()
-		return r.index.rounds == 0
-	})
 }
 
 func TestIndexAnswersWithoutAsking(t *testing.T) {
@@ -109,6 +106,27 @@ func TestIndexHearsOfOthers(t *testing.T) {
 		return n == 3
 	})
 	r.wantContent(grown, "longer")
+}
+
+// TestNewFolderIsSeen: what others publish is found also where there was no
+// folder when this host looked.
+func TestNewFolderIsSeen(t *testing.T) {
+	c := &clock{t: time.Now()}
+	r := newIndexedRig(t, c)
+	key := testKey(7, "package")
+	for _, dir := range []string{key[:2], key[:5]} {
+		if _, err := r.Stat(context.Background(), dir); err == nil {
+			t.Fatalf("%s exists on an empty remote", dir)
+		}
+	}
+	r.mem.Set(remote.Key(key), []byte("x"))
+	c.add(61 * time.Second)
+	for _, dir := range []string{key[:2], key[:5], key} {
+		eventually(t, dir+" is seen", func() bool {
+			_, err := r.Stat(context.Background(), dir)
+			return err == nil
+		})
+	}
 }
 
 func TestIndexOwnPublishAtOnce(t *testing.T) {

@@ -201,19 +201,12 @@ const refreshRetry = 5 * time.Second
 // refreshBehind lists all stale shards in use again, in the background. Called
 // with mu held.
 func (x *index) refreshBehind() {
-	now := x.now()
-	if x.refreshing || now.Before(x.retryAt) {
+	if x.refreshing || x.now().Before(x.retryAt) {
 		return
 	}
 	x.refreshing = true
-	var stale []*shard
-	for _, sh := range x.shards {
-		if sh.known && sh.used && now.Sub(sh.listed) > x.refresh {
-			stale = append(stale, sh)
-		}
-	}
 	x.spawn(func(ctx context.Context) {
-		err := x.listAll(ctx, stale)
+		err := x.refreshStale(ctx)
 		x.mu.Lock()
 		x.refreshing = false
 		if err != nil {
@@ -221,6 +214,31 @@ func (x *index) refreshBehind() {
 		}
 		x.mu.Unlock()
 	})
+}
+
+// refreshStale lists the stale shards in use, and those that are new on the
+// remote.
+func (x *index) refreshStale(ctx context.Context) error {
+	names, err := x.discover(ctx)
+	if err != nil {
+		return err
+	}
+	var stale []*shard
+	x.mu.Lock()
+	for _, n := range names {
+		if x.shards[n] == nil {
+			stale = append(stale, x.shard(n))
+		}
+	}
+	now := x.now()
+	for _, sh := range x.shards {
+		if sh.known && sh.used && now.Sub(sh.listed) > x.refresh {
+			stale = append(stale, sh)
+		}
+	}
+	x.listed = now
+	x.mu.Unlock()
+	return x.listAll(ctx, stale)
 }
 
 // listAll lists shards in parallel and returns the first error. What is gone is
@@ -257,8 +275,9 @@ func (x *index) endRound() {
 	x.onDelta(d)
 }
 
-// fill finds all shards and lists them.
-func (x *index) fill(ctx context.Context) error {
+// fill finds all shards and lists them. Lookups of folders wait for the first.
+func (x *index) fill(ctx context.Context) (err error) {
+	defer func() { x.filled(err) }()
 	names, err := x.discover(ctx)
 	if err != nil {
 		return err
@@ -280,6 +299,18 @@ func (x *index) fill(ctx context.Context) error {
 	x.listed = x.now()
 	x.mu.Unlock()
 	return nil
+}
+
+// filled ends the wait for the first listing of all.
+func (x *index) filled(err error) {
+	x.mu.Lock()
+	l := x.filling
+	x.filling = nil
+	x.mu.Unlock()
+	if l != nil {
+		l.err = err
+		close(l.done)
+	}
 }
 
 // discover names the shards of the remote: hex pairs at its root, and below

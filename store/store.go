@@ -145,6 +145,7 @@ func (s *Store) openIndex() {
 	s.index = &index{
 		list: s.guard.List, folders: s.guard.Folders, refresh: s.opt.Refresh, now: s.now,
 		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.opt.Jobs, shards: map[string]*shard{},
+		filling: &listing{done: make(chan struct{})},
 	}
 	if err := s.index.load(s.layout.path("index")); err != nil {
 		s.quiet.warn("index not loaded", "error", err)
