@@ -53,7 +53,7 @@ func (d *dirNode) createObject(ctx context.Context, c *callContext, name, path s
 		return nil, nil, 0, syscall.EISDIR
 	}
 	asked := flags&(unix.O_EXCL|unix.O_TRUNC) != 0 // not touch(1), which only wants the time
-	draft, e, err := d.st.store.CreateDraft(c, path, asked)
+	draft, e, err := d.st.store.CreateDraft(path, asked)
 	if err != nil {
 		return nil, nil, 0, d.st.errno("create", err)
 	}

@@ -34,10 +34,7 @@ type Draft struct {
 }
 
 // CreateDraft starts a new object.
-func (s *Store) CreateDraft(ctx context.Context, key string, keep bool) (*Draft, Entry, error) {
-	if err := s.parentExists(ctx, key); err != nil {
-		return nil, Entry{}, err
-	}
+func (s *Store) CreateDraft(key string, keep bool) (*Draft, Entry, error) {
 	d, err := s.newDraft(key)
 	if err != nil {
 		return nil, Entry{}, err
@@ -47,15 +44,6 @@ func (s *Store) CreateDraft(ctx context.Context, key string, keep bool) (*Draft,
 	e, err := s.statFile(key, d.file)
 	s.objectLooks(&e)
 	return d, e, err
-}
-
-func (s *Store) parentExists(ctx context.Context, path string) error {
-	dir := parent(path)
-	if dir == "" || s.isVirtual(ctx, dir) {
-		return nil
-	}
-	_, err := s.lookupScratch(ctx, dir)
-	return err
 }
 
 // EditDraft starts a private copy of an object, empty if truncate is set.

@@ -42,7 +42,7 @@ func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
 	if s.isVirtual(ctx, to) {
 		return Entry{}, errExist
 	}
-	err = s.withParent(ctx, to, func() error {
+	err = s.withParent(to, func() error {
 		return s.withRoomFor(func() error { return os.Link(src, s.layout.scratch(to)) })
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Store) renameObject(ctx context.Context, from, to string, flags uint32)
 func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error {
 	dst := s.layout.scratch(to)
 	if flags&unix.RENAME_NOREPLACE != 0 {
-		return s.withParent(ctx, to, func() error { return os.Link(src, dst) })
+		return s.withParent(to, func() error { return os.Link(src, dst) })
 	}
 	if s.isVirtual(ctx, to) {
 		return syscall.EISDIR
@@ -168,7 +168,7 @@ func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error 
 		return err
 	}
 	defer os.Remove(tmp)
-	return s.withParent(ctx, to, func() error { return unix.Rename(tmp, dst) })
+	return s.withParent(to, func() error { return unix.Rename(tmp, dst) })
 }
 
 // renameScratch is renameat2 between names that are no objects. Folders that
@@ -184,7 +184,7 @@ func (s *Store) renameScratch(ctx context.Context, from, to string, flags uint32
 	if err := s.targetAllows(ctx, from, to); err != nil {
 		return err
 	}
-	err := s.withParent(ctx, to, func() error {
+	err := s.withParent(to, func() error {
 		return unix.Renameat2(unix.AT_FDCWD, s.layout.scratch(from), unix.AT_FDCWD, s.layout.scratch(to), uint(flags))
 	})
 	if err != nil {

@@ -23,12 +23,14 @@ type Caller struct{ UID, GID uint32 }
 // kernel has dealt with the others; O_APPEND would defeat the offsets it gives.
 const openFlags = unix.O_ACCMODE | unix.O_TRUNC | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
 
-// withParent runs op, which makes a name at path. If the folder above exists
-// only by its objects it is made for real first.
-func (s *Store) withParent(ctx context.Context, path string, op func() error) error {
+// withParent runs op, which makes a name at path. A folder above that is not
+// here exists by its objects, since the kernel came through it, and is made for
+// real. The remote is not asked whether it does: a failing mkdir would fail the
+// build when the remote has just gone.
+func (s *Store) withParent(path string, op func() error) error {
 	err := op()
 	dir := parent(path)
-	if !errors.Is(err, os.ErrNotExist) || dir == "" || !s.isVirtual(ctx, dir) {
+	if !errors.Is(err, os.ErrNotExist) || dir == "" || !couldHoldObjects(dir) {
 		return err
 	}
 	if err := os.MkdirAll(s.layout.scratch(dir), 0o775); err != nil {
@@ -41,7 +43,7 @@ func (s *Store) withParent(ctx context.Context, path string, op func() error) er
 // the name is taken.
 func (s *Store) CreateFile(ctx context.Context, path string, flags int, mode uint32, who Caller) (*os.File, Entry, error) {
 	var fd int
-	err := s.withParent(ctx, path, func() error {
+	err := s.withParent(path, func() error {
 		return s.withRoomFor(func() (err error) {
 			fd, err = unix.Open(s.layout.scratch(path), flags&(openFlags|unix.O_EXCL)|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode&0o7777)
 			return err
@@ -131,7 +133,7 @@ func (s *Store) Mkdir(ctx context.Context, path string, mode uint32, who Caller)
 	if odd && s.isVisible(ctx, path) || !odd && s.isVirtual(ctx, path) {
 		return Entry{}, errExist
 	}
-	err := s.withParent(ctx, path, func() error {
+	err := s.withParent(path, func() error {
 		return s.withRoomFor(func() error { return unix.Mkdir(s.layout.scratch(path), mode&0o7777) })
 	})
 	if err != nil {
@@ -180,7 +182,7 @@ func (s *Store) special(ctx context.Context, path string, mode uint32, who Calle
 	if odd && s.isVisible(ctx, path) || !odd && s.isVirtual(ctx, path) {
 		return Entry{}, errExist
 	}
-	if err := s.withParent(ctx, path, func() error { return s.withRoomFor(make) }); err != nil {
+	if err := s.withParent(path, func() error { return s.withRoomFor(make) }); err != nil {
 		return Entry{}, err
 	}
 	return s.made(ctx, path, mode, who, odd)
