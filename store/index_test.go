@@ -74,8 +74,6 @@ func TestIndexAnswersWithoutAsking(t *testing.T) {
 func TestIndexHearsOfOthers(t *testing.T) {
 	c := &clock{t: time.Now()}
 	r := newIndexedRig(t, c)
-	var told sync.Map
-	r.OnChange(func(path string) { told.Store(path, true) })
 	mine, theirs, grown := testKey(1, "package"), testKey(2, "package"), testKey(3, "package")
 	r.mem.Set(remote.Key(mine), []byte("x"))
 	r.mem.Set(remote.Key(grown), []byte("x"))
@@ -83,6 +81,8 @@ func TestIndexHearsOfOthers(t *testing.T) {
 	r.wantContent(mine, "x")
 	r.wantContent(grown, "x")
 	r.wantMiss(theirs)
+	var told sync.Map
+	r.OnChange(func(path string) { told.Store(path, true) })
 	r.mem.Remove(remote.Key(mine))
 	r.mem.Set(remote.Key(theirs), []byte("new"))
 	r.mem.Set(remote.Key(grown), []byte("longer"))
