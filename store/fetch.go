@@ -175,6 +175,9 @@ func (s *Store) download(ctx context.Context, key string) error {
 	if err := s.keep(tmp, key, sum); err != nil {
 		return err
 	}
+	if s.index != nil {
+		s.index.put(info) // it may have listed another size
+	}
 	s.touches.want(key)
 	s.ledger.note(Event{Kind: EventFetch, Key: key, Bytes: info.Size}, func(t *Stats) {
 		t.Fetched.Objects++
@@ -211,8 +214,8 @@ func receive(path string, body io.Reader, size int64) (sum string, err error) {
 func (s *Store) keep(tmp, key, sum string) error {
 	unlock := s.keys.lock(key)
 	defer unlock()
-	if s.isOurs(key) || s.names.isRemoved(key) {
-		return nil
+	if s.isOurs(key) || s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
+		return nil // published here meanwhile, perhaps even sent: that is newer
 	}
 	_ = os.Chmod(tmp, 0o664) // as BitBake leaves it, whatever our umask
 	if err := s.place(tmp, key); err != nil {

@@ -35,6 +35,9 @@ func (s *Store) housekeep(ctx context.Context) {
 			return
 		case <-room.C:
 			s.makeRoom(0)
+			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {
+				s.retryHeld()
+			}
 		case <-sync.C:
 			if s.dirty.Load() {
 				if err := s.syncCache(); err != nil {

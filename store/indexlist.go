@@ -238,7 +238,21 @@ func (x *index) refreshStale(ctx context.Context) error {
 	}
 	x.listed = now
 	x.mu.Unlock()
-	return x.listAll(ctx, stale)
+	if err := x.listAll(ctx, stale); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.complete = true
+	x.mu.Unlock()
+	return nil
+}
+
+// wake looks at a remote again that is back.
+func (x *index) wake() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.retryAt = time.Time{}
+	x.refreshBehind()
 }
 
 // listAll lists shards in parallel and returns the first error. What is gone is

@@ -187,13 +187,14 @@ func linkInto(from, to string) error {
 }
 
 func withFolders(to string, op func() error) error {
-	const tries = 10 // each loss of the race needs another removal in the same folder
+	const tries = 1000 // each loss of the race needs another removal in the same folder
 	var err error
 	for range tries {
 		if err = op(); !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o775); err != nil {
+		// MkdirAll itself loses the same race between two levels.
+		if err = os.MkdirAll(filepath.Dir(to), 0o775); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

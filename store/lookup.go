@@ -119,11 +119,11 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 	if s.index != nil {
 		return s.askIndex(ctx, remote.Key(key))
 	}
-	may := s.patience.begin()
+	may, start := s.patience.begin()
 	if may == 0 {
 		return remote.Info{}, unknown
 	}
-	defer s.patience.end()
+	defer s.patience.end(start)
 	if may < s.opt.LookupPatience {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, may)
@@ -143,14 +143,14 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 func (s *Store) askIndex(ctx context.Context, key remote.Key) (remote.Info, answer) {
 	info, found, ready, wait := s.index.get(key)
 	if !ready {
-		may := s.patience.begin()
+		may, start := s.patience.begin()
 		if may == 0 {
 			return info, unknown
 		}
 		ctx, cancel := context.WithTimeout(ctx, may)
 		err := wait.wait(ctx)
 		cancel()
-		s.patience.end()
+		s.patience.end(start)
 		if err != nil {
 			return info, unknown
 		}

@@ -17,8 +17,7 @@ type patience struct {
 	mu      sync.Mutex
 	left    time.Duration
 	at      time.Time // of left
-	waiting int
-	since   time.Time // of the oldest wait not yet charged
+	charged time.Time // waits are charged up to here
 }
 
 const freeWait = 100 * time.Millisecond
@@ -28,31 +27,33 @@ func newPatience(total time.Duration, now func() time.Time) *patience {
 }
 
 // begin tells how long a lookup may wait; zero means not at all. end must be
-// called after the wait if it was not zero.
-func (p *patience) begin() time.Duration {
+// called after the wait with the time that begin returned.
+func (p *patience) begin() (wait time.Duration, start time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.now()
-	p.left = min(p.max, p.left+t.Sub(p.at)/10)
-	p.at = t
+	if over := t.Sub(p.at); over > 0 {
+		p.left = min(p.max, p.left+over/10)
+		p.at = t
+	}
 	if p.left <= 0 {
-		return 0
+		return 0, t
 	}
-	if p.waiting == 0 {
-		p.since = t
-	}
-	p.waiting++
-	return p.left + freeWait
+	return p.left + freeWait, t
 }
 
-func (p *patience) end() {
+// end charges what a wait took beyond freeWait, as far as no other wait of the
+// same time has been charged.
+func (p *patience) end(start time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.now()
-	p.waiting--
-	if over := t.Sub(p.since) - freeWait; over > 0 {
+	from := start.Add(freeWait)
+	if from.Before(p.charged) {
+		from = p.charged
+	}
+	if over := t.Sub(from); over > 0 {
 		p.left -= over
-		p.at = t // no refill for the time spent waiting
-		p.since = t.Add(-freeWait)
+		p.charged, p.at = t, t // no refill for the time spent waiting
 	}
 }

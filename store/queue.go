@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -259,16 +260,21 @@ func (q *queue) park(e *entry) {
 	q.answer(e)
 }
 
-// hold moves an entry to the held ones; the next one of its key goes on.
-func (q *queue) hold(e *entry, reason string) {
+// hold moves an entry to the held ones. It says no when a newer entry of the
+// key is there: tried again later the old one would undo it.
+func (q *queue) hold(e *entry, reason string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.chains[e.key]) > 1 {
+		return false
+	}
 	q.remove(e)
 	e.state, e.reason = held, reason
 	e.attempts++
 	q.held[e.seq] = e
 	q.heldBy[e.key]++
 	q.answer(e)
+	return true
 }
 
 // unhold takes an entry out of the held ones. Called with mu held.
@@ -292,21 +298,22 @@ func (q *queue) release() []*entry {
 	return out
 }
 
-// readmit is the second half of release, after the file moved back.
-func (q *queue) readmit(e *entry) {
+// readmit is the second half of release, after the file moved back. It says no
+// when a newer entry of the key has come meanwhile.
+func (q *queue) readmit(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.chains[e.key]) > 0 {
+		q.hide(e.ino, -1)
+		e.state = gone
+		return false
+	}
 	q.count++
 	q.bytes += e.size
 	e.notBefore = time.Time{}
-	chain := append([]*entry{e}, q.chains[e.key]...)
-	q.chains[e.key] = chain
-	if len(chain) == 1 || chain[1].state != sending {
-		if len(chain) > 1 && chain[1].state == waiting {
-			q.ready.drop(chain[1])
-		}
-		q.push(e)
-	}
+	q.chains[e.key] = []*entry{e}
+	q.push(e)
+	return true
 }
 
 // pending reports whether a key has entries that are not sent, held included.
@@ -329,21 +336,39 @@ func (q *queue) heldCount() int {
 	return len(q.held)
 }
 
-// unsent returns all entries of a key that are not on their way.
-func (q *queue) unsent(key string) []*entry {
+// unsent is the number of entries of a key that are not on their way.
+func (q *queue) unsent(key string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, e := range q.chains[key] {
+		if e.state != sending {
+			n++
+		}
+	}
+	return n
+}
+
+// cancel takes out all entries of a key that are not on their way and returns
+// them, to be erased.
+func (q *queue) cancel(key string) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var out []*entry
-	for _, e := range q.chains[key] {
-		if e.state != sending {
-			out = append(out, e)
+	for _, e := range slices.Clone(q.chains[key]) {
+		if e.state == sending {
+			continue
 		}
+		q.remove(e)
+		e.state = gone
+		q.hide(e.ino, -1)
+		q.answer(e)
+		out = append(out, e)
 	}
 	return out
 }
 
-// hurry lets all entries be tried at once and returns what is in the queue,
-// parked signatures left out: they wait for an archive nobody published.
+// hurry lets all entries be tried at once and returns what is in the queue.
 func (q *queue) hurry() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -353,11 +378,7 @@ func (q *queue) hurry() []*entry {
 	heap.Init(&q.ready)
 	var all []*entry
 	for _, chain := range q.chains {
-		for _, e := range chain {
-			if e.state != parked || len(q.chains[sstate.ArchivePath(e.key)]) > 0 {
-				all = append(all, e)
-			}
-		}
+		all = append(all, chain...)
 	}
 	q.poke()
 	return all

@@ -37,9 +37,8 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 
 // cancelPublishes drops what is queued of a key and not on its way.
 func (s *Store) cancelPublishes(key string) {
-	for _, e := range s.queue.unsent(key) {
+	for _, e := range s.queue.cancel(key) {
 		s.queue.erase(e, false)
-		s.queue.finish(e)
 	}
 }
 
@@ -66,7 +65,7 @@ func (s *Store) queueRemoval(key string) (*entry, error) {
 func (s *Store) removalSent(e *entry) {
 	unlock := s.keys.lock(e.key)
 	defer unlock()
-	if len(s.queue.unsent(e.key)) == 0 {
+	if s.queue.unsent(e.key) == 0 {
 		s.noteGone(e.key)
 		s.unwhiteout(e.key)
 	}

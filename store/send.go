@@ -115,8 +115,8 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 	src := &source{path: path, size: e.size}
 	opt := remote.PutOptions{Create: e.op == opCreate}
 	err := s.guard.Put(ctx, key, src, opt)
-	if errors.Is(err, remote.ErrExist) && s.remoteIsOurs(ctx, e) {
-		err = nil
+	if errors.Is(err, remote.ErrExist) {
+		err = s.settleExist(ctx, e, err)
 	}
 	if err == nil && src.sum != "" {
 		s.sums.set(path, e.key, src.sum)
@@ -124,22 +124,30 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 	return err
 }
 
-// remoteIsOurs settles a create that found the key taken: by our own try that
-// a crash cut off (same bytes), or by an empty archive that is worth nothing
-// and is replaced.
-func (s *Store) remoteIsOurs(ctx context.Context, e *entry) bool {
-	info, err := s.guard.Stat(ctx, remote.Key(e.key))
+// settleExist decides what a create means that found the key taken. It is ours
+// after all if the bytes are (a try that a crash cut off); an empty archive is
+// worth nothing and is replaced; else exist stands. What cannot be found out is
+// for later: who gives way by mistake loses the only good copy.
+func (s *Store) settleExist(ctx context.Context, e *entry, exist error) error {
+	key, path := remote.Key(e.key), s.queue.path(e, false)
+	info, err := s.guard.Stat(ctx, key)
+	if errors.Is(err, remote.ErrNotExist) {
+		return fmt.Errorf("%w: came and went", remote.ErrUnavailable)
+	}
 	if err != nil {
-		return false
+		return err
 	}
 	if s.worthless(info) {
-		return s.guard.Put(ctx, remote.Key(e.key), &source{path: s.queue.path(e, false), size: e.size}, remote.PutOptions{}) == nil
+		return s.guard.Put(ctx, key, &source{path: path, size: e.size}, remote.PutOptions{})
 	}
 	if info.Size != e.size {
-		return false
+		return exist
 	}
-	same, err := s.sameContent(ctx, remote.Key(e.key), s.queue.path(e, false))
-	return err == nil && same
+	same, err := s.sameContent(ctx, key, path)
+	if err == nil && !same {
+		err = exist
+	}
+	return err
 }
 
 // sent ends an entry that the remote has.
@@ -156,16 +164,14 @@ func (s *Store) sent(e *entry) {
 	}
 	s.queue.erase(e, false)
 	s.queue.finish(e)
-	if s.queue.heldCount() > 0 {
-		s.retryHeld() // the remote takes things again
-	}
+	s.takesAgain.Store(true)
 }
 
 // lost ends a create whose key somebody else took first. Theirs counts from
 // now on, and is touched lest a cleaner takes what a build just needed.
 func (s *Store) lost(ctx context.Context, e *entry) {
 	unlock := s.keys.lock(e.key)
-	if len(s.queue.unsent(e.key)) == 0 {
+	if s.queue.unsent(e.key) == 0 {
 		s.dropLocal(e.key)
 	}
 	unlock()
@@ -186,10 +192,9 @@ func (s *Store) lost(ctx context.Context, e *entry) {
 func (s *Store) dropSignature(sig string) {
 	unlock := s.keys.lock(sig)
 	defer unlock()
-	entries := s.queue.unsent(sig)
+	entries := s.queue.cancel(sig)
 	for _, e := range entries {
 		s.queue.erase(e, false)
-		s.queue.finish(e)
 	}
 	if len(entries) > 0 {
 		s.dropLocal(sig)
@@ -198,15 +203,14 @@ func (s *Store) dropSignature(sig string) {
 }
 
 // archiveSent reports whether a signature's archive is on the remote with the
-// bytes we know: nothing of it is queued, and it is there.
+// bytes we know: it is here, nothing of it is queued, and the remote has it. An
+// archive that only the remote has may be anybody's.
 func (s *Store) archiveSent(ctx context.Context, sig string) bool {
 	archive := sstate.ArchivePath(sig)
-	if s.queue.pending(archive) {
+	if s.queue.pending(archive) || localID(s.layout.object(archive)) == (FileID{}) {
 		return false
 	}
 	_, err := s.guard.Stat(ctx, remote.Key(archive))
-	// Asked again: what the remote has may be somebody else's, and ours on its
-	// way since.
 	return !errors.Is(err, remote.ErrNotExist) && !s.queue.pending(archive)
 }
 
@@ -222,7 +226,10 @@ func (s *Store) refused(ctx context.Context, e *entry, err error) {
 		return
 	}
 	s.quiet.warn("remote refuses objects, they are held", "error", err)
-	s.queue.hold(e, oneLine(err))
+	if !s.queue.hold(e, oneLine(err)) { // a newer one of the key follows
+		s.queue.erase(e, true)
+		s.queue.finish(e)
+	}
 }
 
 // later keeps an entry for another try.
@@ -240,7 +247,9 @@ func (s *Store) setAside(e *entry, err error) {
 	s.damaged.Add(1)
 	s.ledger.note(Event{Kind: EventWarning, Key: e.key, Message: oneLine(err)}, nil)
 	unlock := s.keys.lock(e.key)
-	s.breakLocal(e.key, s.queue.path(e, false))
+	if path := s.queue.path(e, false); localID(path) == localID(s.layout.object(e.key)) {
+		s.breakLocal(e.key, path)
+	}
 	unlock()
 	s.queue.erase(e, false)
 	s.queue.finish(e)
@@ -253,7 +262,9 @@ func (s *Store) retryHeld() {
 		if err := s.queue.moveHeld(e, false); err != nil {
 			s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
 		}
-		s.queue.readmit(e)
+		if !s.queue.readmit(e) {
+			s.queue.erase(e, false)
+		}
 	}
 }
 
@@ -303,7 +314,9 @@ func (q *queue) settled(tries map[*entry]uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for e, n := range tries {
-		if e.state == sending || (e.state == waiting || e.state == parked) && e.tries == n {
+		// A parked signature follows its archive, which is in the map too; if it
+		// waits for one that nobody published there is nothing to wait for.
+		if e.state == sending || e.state == waiting && e.tries == n {
 			return false
 		}
 	}

@@ -55,6 +55,9 @@ type Store struct {
 	// until something is sent nobody waits again.
 	outage atomic.Bool
 
+	// takesAgain is set when something was sent: what is held may go too.
+	takesAgain atomic.Bool
+
 	onChange atomic.Pointer[func(path string)]
 
 	ctx    context.Context // of the background work: the store is its owner
@@ -199,6 +202,9 @@ func (s *Store) remoteChanged(st remote.State) {
 		s.log.Info("remote is back")
 		s.queue.hurry()
 		s.touches.poke()
+		if s.index != nil && s.ctx.Err() == nil {
+			s.index.wake()
+		}
 	}
 	s.ledger.note(e, nil)
 }
@@ -210,6 +216,9 @@ func (s *Store) Close(ctx context.Context) (Left, error) {
 	var err error
 	s.closed.Do(func() {
 		s.left, err = s.Flush(ctx, nil)
+		if !s.guard.State().Open && ctx.Err() == nil {
+			s.touchAll(ctx, s.touches.takeAll())
+		}
 		if errors.Is(err, ctx.Err()) {
 			err = nil // what is left says it
 		}

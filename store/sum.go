@@ -44,6 +44,9 @@ func (x sums) set(path, key, sum string) {
 		_ = unix.Setxattr(path, sumAttr, []byte(sum), 0)
 		return
 	}
+	if id := localID(x.layout.object(key)); id != (FileID{}) && id != localID(path) {
+		return // of content that was replaced meanwhile
+	}
 	p := x.layout.path("sums", key)
 	if os.MkdirAll(filepath.Dir(p), 0o755) == nil {
 		_ = os.WriteFile(p, []byte(sum), 0o644)

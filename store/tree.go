@@ -183,7 +183,7 @@ func (s *Store) eachRemote(ctx context.Context, dir string, fn func(name string,
 	if s.traits.NoList {
 		return nil
 	}
-	may := s.patience.begin()
+	may, start := s.patience.begin()
 	if may == 0 {
 		return remote.ErrUnavailable
 	}
@@ -196,7 +196,7 @@ func (s *Store) eachRemote(ctx context.Context, dir string, fn func(name string,
 		all = append(all, item{name, folder})
 		return nil
 	})
-	s.patience.end()
+	s.patience.end(start)
 	if err != nil {
 		return err
 	}
@@ -217,11 +217,11 @@ func (s *Store) eachIndexed(ctx context.Context, dir string, fn func(name string
 	gather := func(name string, folder bool, _ remote.Info) { all = append(all, item{name, folder}) }
 	ready, wait := s.index.children(dir, gather)
 	if !ready {
-		if may := s.patience.begin(); may > 0 {
+		if may, start := s.patience.begin(); may > 0 {
 			ctx, cancel := context.WithTimeout(ctx, may)
 			err := wait.wait(ctx)
 			cancel()
-			s.patience.end()
+			s.patience.end(start)
 			if err == nil {
 				all = nil
 				s.index.children(dir, gather)
