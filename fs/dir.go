@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"sync"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -14,6 +15,9 @@ import (
 type dirNode struct {
 	fs.Inode
 	st *state
+
+	mu   sync.Mutex
+	last store.Entry // as it was last seen, for who has it open when it is gone
 }
 
 var (
@@ -86,14 +90,30 @@ func (d *dirNode) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOu
 	defer c.end()
 	path, no := d.path()
 	if no != 0 {
-		return no
+		e := d.seen()
+		e.Nlink = 0
+		d.st.fillAttrOut(out, &e, &d.Inode)
+		return 0
 	}
 	e, err := d.st.store.Stat(c, path)
 	if err != nil {
-		return d.st.errno("getattr", err)
+		return stale(d.st.errno("getattr", err))
 	}
+	d.see(e)
 	d.st.fillAttrOut(out, &e, &d.Inode)
 	return 0
+}
+
+func (d *dirNode) see(e store.Entry) {
+	d.mu.Lock()
+	d.last = e
+	d.mu.Unlock()
+}
+
+func (d *dirNode) seen() store.Entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
 }
 
 // Setattr is chmod(2), chown(2) and utimensat(2).
@@ -108,6 +128,7 @@ func (d *dirNode) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttr
 	if err != nil {
 		return d.st.errno("setattr", err)
 	}
+	d.see(e)
 	d.st.fillAttrOut(out, &e, &d.Inode)
 	return 0
 }
@@ -183,11 +204,32 @@ func (d *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	if no != 0 {
 		return no
 	}
+	release := d.hold(name, path)
 	no = d.st.errno("unlink", d.st.store.Unlink(c, path))
+	release(no == 0)
 	if no == 0 {
 		d.lost(name, path)
 	}
 	return no
+}
+
+// hold keeps a hand on a scratch file that is about to lose its name, and maybe
+// its last: on a disk a process between looking it up and opening it would have
+// one too. The node keeps it until the kernel forgets it.
+func (d *dirNode) hold(name, path string) (release func(lost bool)) {
+	child := d.GetChild(name)
+	if child == nil {
+		return func(bool) {}
+	}
+	n, ok := child.Operations().(*fileNode)
+	if !ok || n.object() != "" {
+		return func(bool) {}
+	}
+	f, err := d.st.store.OpenPath(path)
+	if err != nil {
+		return func(bool) {}
+	}
+	return func(lost bool) { n.haunt(f, lost) }
 }
 
 // lost tells the node that had a name that it has it no more.
@@ -219,7 +261,7 @@ func (d *dirNode) Link(ctx context.Context, target fs.InodeEmbedder, name string
 	if err != nil {
 		return nil, d.st.errno("link", err)
 	}
-	n.become(e)
+	n.adopt(e)
 	d.st.fillEntry(out, &e)
 	return &n.Inode, 0
 }
@@ -241,7 +283,10 @@ func (d *dirNode) Rename(ctx context.Context, name string, newParent fs.InodeEmb
 	if no != 0 {
 		return no
 	}
-	if err := d.st.store.Rename(c, from, to, flags); err != nil {
+	release := dst.hold(newName, to)
+	err := d.st.store.Rename(c, from, to, flags)
+	release(err == nil)
+	if err != nil {
 		return d.st.errno("rename", err)
 	}
 	dst.lost(newName, to)

@@ -27,6 +27,7 @@ type fileNode struct {
 	id      store.FileID
 	size    int64
 	handles []*fileHandle // open ones: a file without a name is reached through them
+	ghost   *os.File      // O_PATH, of a file that lost a name
 	last    store.Entry   // as it was last seen
 
 	draft   *store.Draft // what is being written under key
@@ -93,11 +94,17 @@ func (n *fileNode) unname(path string) {
 // renamed notes a new name in place of an old one.
 func (n *fileNode) renamed(ctx context.Context, from, to string) {
 	n.unname(from)
-	if !store.IsObject(to) {
-		return
+	if e, err := n.st.store.Stat(ctx, to); err == nil {
+		n.adopt(e)
 	}
-	if e, err := n.st.store.Stat(ctx, to); err == nil && e.Object {
-		n.become(e)
+}
+
+// adopt is become for a node that the kernel knows: if its file is another now,
+// an object fetched because it was linked or renamed, it keeps its number.
+func (n *fileNode) adopt(e store.Entry) {
+	n.become(e)
+	if a := n.StableAttr(); e.ID != (store.FileID{}) && (a.Ino != e.ID.Ino || a.Gen != uint64(e.ID.Birth)) {
+		n.st.ids.alias(e.ID, a)
 	}
 }
 
@@ -109,10 +116,28 @@ func (n *fileNode) object() string {
 
 // OnForget is called when the kernel has forgotten the node.
 func (n *fileNode) OnForget() {
+	n.inUse.Lock()
+	defer n.inUse.Unlock()
 	n.mu.Lock()
-	id := n.id
+	id, ghost := n.id, n.ghost
+	n.ghost = nil
 	n.mu.Unlock()
 	n.st.ids.forget(id)
+	if ghost != nil {
+		ghost.Close()
+	}
+}
+
+// haunt keeps the O_PATH descriptor of a file that lost a name.
+func (n *fileNode) haunt(f *os.File, lost bool) {
+	n.mu.Lock()
+	if lost && n.ghost == nil {
+		n.ghost, f = f, nil
+	}
+	n.mu.Unlock()
+	if f != nil {
+		f.Close()
+	}
 }
 
 // withFile calls fn with an open local file of the node, and reports whether
@@ -121,7 +146,7 @@ func (n *fileNode) withFile(fn func(f *os.File) error) (ok bool, err error) {
 	n.inUse.RLock()
 	defer n.inUse.RUnlock()
 	n.mu.Lock()
-	var f *os.File
+	f := n.ghost
 	for _, h := range n.handles {
 		if h.file != nil {
 			f = h.file
@@ -295,10 +320,10 @@ func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, erro
 func (n *fileNode) Readlink(context.Context) ([]byte, syscall.Errno) {
 	path, no := pathOf(&n.Inode)
 	if no != 0 {
-		return nil, no
+		return nil, stale(no)
 	}
 	target, err := n.st.store.Readlink(path)
-	return []byte(target), n.st.errno("readlink", err)
+	return []byte(target), stale(n.st.errno("readlink", err))
 }
 
 // Statfs is statfs(2).
@@ -329,16 +354,45 @@ func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint3
 // it.
 func (n *fileNode) reopen(flags int) (f *os.File, err error) {
 	if path, no := pathOf(&n.Inode); no == 0 {
-		return n.st.store.OpenFile(path, flags)
+		if f, err = n.openNamed(path, flags); err == nil {
+			return f, nil
+		}
 	}
-	ok, err := n.withFile(func(open *os.File) (err error) {
+	ok, missing := n.withFile(func(open *os.File) (err error) {
 		f, err = store.Reopen(open, flags)
 		return err
 	})
-	if !ok {
+	if ok {
+		return f, missing
+	}
+	if err == nil {
 		err = syscall.ENOENT
 	}
-	return f, err
+	return nil, err
+}
+
+// openNamed opens the file of a name, if that is still this node's: another may
+// have been renamed over it a moment ago.
+func (n *fileNode) openNamed(path string, flags int) (*os.File, error) {
+	f, err := n.st.store.OpenFile(path, flags&^unix.O_TRUNC)
+	if err != nil {
+		return nil, err
+	}
+	e, err := n.st.store.StatFile(path, f)
+	n.mu.Lock()
+	same := e.ID == n.id
+	n.mu.Unlock()
+	if err == nil && !same {
+		err = syscall.ENOENT
+	}
+	if err == nil && flags&unix.O_TRUNC != 0 {
+		err = store.Empty(f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, uint32, syscall.Errno) {

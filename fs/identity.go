@@ -60,6 +60,7 @@ func (st *state) inode(ctx context.Context, parent *fs.Inode, name string, e sto
 		switch n := child.Operations().(type) {
 		case *dirNode:
 			if e.IsDir() {
+				n.see(e)
 				return child
 			}
 		case *fileNode:
@@ -70,7 +71,7 @@ func (st *state) inode(ctx context.Context, parent *fs.Inode, name string, e sto
 	}
 	attr := st.ids.attr(e)
 	if e.IsDir() {
-		return parent.NewInode(ctx, &dirNode{st: st}, attr)
+		return parent.NewInode(ctx, &dirNode{st: st, last: e}, attr)
 	}
 	n := &fileNode{st: st}
 	n.become(e)

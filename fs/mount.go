@@ -69,7 +69,12 @@ func Mount(o Options) (*Server, error) {
 		indexed: o.Store.Indexed(),
 	}
 	st.root = &dirNode{st: st}
-	server, err := fs.Mount(o.Mountpoint, st.root, options(o, st))
+	opts := options(o, st)
+	server, err := fuse.NewServer(newLockServer(fs.NewNodeFS(st.root, opts)), o.Mountpoint, &opts.MountOptions)
+	if err == nil {
+		go server.Serve()
+		err = server.WaitMount()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", o.Mountpoint, mendable(err))
 	}
@@ -100,6 +105,8 @@ func options(o Options, st *state) *fs.Options {
 		MaxStackDepth:            2,                       // passthrough also when the cache is on overlayfs
 		ExtraCapabilities:        fuse.CAP_ATOMIC_O_TRUNC, // creat(2) is one request
 		DirectMount:              os.Getuid() == 0,        // no fusermount3 needed
+		EnableLocks:              true,                    // fcntl, see locks.go
+		DisabledCapabilities:     fuse.CAP_FLOCK_LOCKS,    // flock is the kernel's
 	}
 	if o.AllowOther && os.Getuid() == 0 {
 		mo.Options = append(mo.Options, "default_permissions")

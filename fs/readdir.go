@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -54,6 +55,9 @@ func (h *dirHandle) read(ctx context.Context) syscall.Errno {
 		return 0
 	}
 	entries, err := d.st.store.ReadDir(c, path)
+	if errors.Is(err, syscall.ENOENT) {
+		return 0
+	}
 	if err != nil {
 		h.list = nil
 		return d.st.errno("readdir", err)

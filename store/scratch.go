@@ -108,6 +108,16 @@ func (s *Store) OpenFile(path string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// OpenPath holds on to a scratch file, link or device without opening it
+// (O_PATH): what it returns is good for StatFile, SetAttr and Reopen.
+func (s *Store) OpenPath(path string) (*os.File, error) {
+	fd, err := unix.Open(s.layout.scratch(path), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // Reopen opens a file once more that is open, and may have no name any more.
 func Reopen(f *os.File, flags int) (*os.File, error) {
 	fd, err := unix.Open(fdPath(f), flags&openFlags|unix.O_CLOEXEC, 0)
@@ -116,6 +126,10 @@ func Reopen(f *os.File, flags int) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
+
+// Empty truncates an open file, however it was opened: open(2) allows O_TRUNC
+// with O_RDONLY.
+func Empty(f *os.File) error { return unix.Truncate(fdPath(f), 0) }
 
 // WriteAt writes to a scratch file, and makes room in the cache if the disk is
 // full.
