@@ -22,6 +22,8 @@ type fileNode struct {
 
 	inUse sync.RWMutex // held for reading while a handle's file is used, for writing to close one; before mu
 
+	drafting sync.Mutex // held while a draft is made; before mu
+
 	mu      sync.Mutex
 	key     string // the object's name that it has, "" for none
 	id      store.FileID
@@ -33,6 +35,11 @@ type fileNode struct {
 	draft   *store.Draft // what is being written under key
 	created bool         // there was nothing under key before the draft
 	writers int          // open draftHandles
+
+	// The kernel wants all handles of an inode to pass through, or none, and
+	// go-fuse counts every handle as one that does: the first one decides.
+	users  int
+	passes bool
 }
 
 var (
@@ -94,7 +101,11 @@ func (n *fileNode) unname(path string) {
 // renamed notes a new name in place of an old one.
 func (n *fileNode) renamed(ctx context.Context, from, to string) {
 	n.unname(from)
-	if e, err := n.st.store.Stat(ctx, to); err == nil {
+	e, err := n.st.store.Stat(ctx, to)
+	n.mu.Lock()
+	same := e.ID == n.id
+	n.mu.Unlock()
+	if err == nil && (same || !e.Object) { // else another host's content has won
 		n.adopt(e)
 	}
 }
@@ -304,16 +315,22 @@ func (n *fileNode) timesLost(t store.Times) store.Entry {
 // draftFor gives the draft of an object that is being written to, a private
 // copy.
 func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, error) {
+	n.drafting.Lock()
+	defer n.drafting.Unlock()
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.draft == nil {
-		d, err := n.st.store.EditDraft(ctx, n.key, empty)
-		if err != nil {
-			return nil, err
-		}
-		n.draft = d
+	d, key := n.draft, n.key
+	n.mu.Unlock()
+	if d != nil {
+		return d, nil
 	}
-	return n.draft, nil
+	d, err := n.st.store.EditDraft(ctx, key, empty) // may fetch: not under mu
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	n.draft = d
+	n.mu.Unlock()
+	return d, nil
 }
 
 // Readlink is readlink(2).
@@ -400,10 +417,17 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 	if err != nil {
 		return nil, 0, stale(n.st.errno("open", err))
 	}
-	if e, err := n.st.store.Stat(ctx, key); err == nil {
-		n.st.store.Used(e)
-		n.is(e) // a fetched object keeps its node
+	e, err := n.st.store.StatOpen(ctx, o)
+	if err == nil && !n.is(e) {
+		// Other content than the kernel has pages of: another inode.
+		n.unname(key)
+		err = syscall.ENOENT
 	}
+	if err != nil {
+		o.Close()
+		return nil, 0, stale(n.st.errno("open", err))
+	}
+	n.st.store.Used(e)
 	h := n.opened(&fileHandle{node: n, file: o.File, object: o})
 	if o.File == nil {
 		return h, fuse.FOPEN_DIRECT_IO, 0
@@ -415,6 +439,10 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	n.mu.Lock()
 	n.writers++
+	n.users++
+	if n.users == 1 {
+		n.passes = false // this one has no backing file: none may have one beside it
+	}
 	n.mu.Unlock()
 	h := &draftHandle{node: n}
 	if flags&unix.O_TRUNC != 0 {
@@ -435,6 +463,11 @@ func (n *fileNode) opened(h *fileHandle) *fileHandle {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.handles = append(n.handles, h)
+	n.users++
+	if n.users == 1 {
+		n.passes = n.st.passthrough && h.file != nil
+	}
+	h.passes = n.passes
 	return h
 }
 
@@ -445,6 +478,7 @@ func (n *fileNode) closed(h *fileHandle) {
 	for i, x := range n.handles {
 		if x == h {
 			n.handles = append(n.handles[:i:i], n.handles[i+1:]...)
+			n.users--
 			return
 		}
 	}

@@ -18,6 +18,7 @@ type fileHandle struct {
 	node   *fileNode
 	file   *os.File      // nil for an object that is read from the remote
 	object *store.Object // nil for scratch
+	passes bool          // the kernel does its I/O on file
 }
 
 var (
@@ -34,7 +35,7 @@ var (
 // PassthroughFd lets the kernel read and write the local file itself. All
 // handles of an inode do, or none: the kernel refuses a mixture.
 func (h *fileHandle) PassthroughFd() (int, bool) {
-	if !h.node.st.passthrough || h.file == nil {
+	if !h.passes {
 		return 0, false
 	}
 	return int(h.file.Fd()), true
@@ -189,6 +190,7 @@ func (h *draftHandle) Release(ctx context.Context) syscall.Errno {
 	n := h.node
 	n.mu.Lock()
 	n.writers--
+	n.users--
 	d := n.draft
 	last := n.writers == 0
 	if last {

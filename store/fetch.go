@@ -28,6 +28,17 @@ type Object struct {
 	far   *farReader
 }
 
+// StatOpen is the entry of an open object: of the content that it reads, which
+// may not be what its name stands for any more.
+func (s *Store) StatOpen(ctx context.Context, o *Object) (Entry, error) {
+	if o.File == nil {
+		return s.lookupObject(ctx, o.key)
+	}
+	var st unix.Statx_t
+	err := unix.Statx(int(o.File.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+	return s.objectEntry(o.key, &st, remote.Info{}), err
+}
+
 // ReadAt reads from the object wherever it is.
 func (o *Object) ReadAt(p []byte, off int64) (int, error) {
 	if o.File != nil {

@@ -78,6 +78,9 @@ func (s *Store) syncCache() error {
 	if err := unix.Syncfs(int(d.Fd())); err != nil {
 		return err
 	}
+	if s.unclean.Load() {
+		return nil // what is to be checked was not synced by the last daemon
+	}
 	p := s.layout.path("synced")
 	if err := os.WriteFile(p, nil, 0o644); err != nil {
 		return err

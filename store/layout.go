@@ -194,7 +194,8 @@ func withFolders(to string, op func() error) error {
 			return err
 		}
 		// MkdirAll itself loses the same race between two levels.
-		if err = os.MkdirAll(filepath.Dir(to), 0o775); err != nil && !errors.Is(err, os.ErrNotExist) {
+		err = os.MkdirAll(filepath.Dir(to), 0o775)
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 	}

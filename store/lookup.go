@@ -196,6 +196,7 @@ func idOf(st *unix.Statx_t) FileID {
 func (s *Store) objectEntry(key string, st *unix.Statx_t, info remote.Info) Entry {
 	e := s.fileEntry(key, st)
 	e.Object = true
+	e.Nlink = max(1, e.Nlink) // a name of the queue may go while we count
 	s.objectLooks(&e)
 	s.touches.show(&e, info.ModTime)
 	return e

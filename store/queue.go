@@ -3,6 +3,7 @@ package store
 import (
 	"container/heap"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -285,29 +286,22 @@ func (q *queue) unhold(e *entry) {
 	}
 }
 
-// release puts held entries back into their chains and returns them; their
-// files are still in queue/held.
-func (q *queue) release() []*entry {
+// heldEntries are those to be tried again.
+func (q *queue) heldEntries() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var out []*entry
-	for _, e := range q.held {
-		q.unhold(e)
-		out = append(out, e)
-	}
-	return out
+	return slices.Collect(maps.Values(q.held))
 }
 
-// readmit is the second half of release, after the file moved back. It says no
-// when a newer entry of the key has come meanwhile.
+// readmit puts a held entry back into its chain, after its file moved back. It
+// says no when a newer entry of the key has taken its place meanwhile.
 func (q *queue) readmit(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.chains[e.key]) > 0 {
-		q.hide(e.ino, -1)
-		e.state = gone
+	if q.held[e.seq] != e {
 		return false
 	}
+	q.unhold(e)
 	q.count++
 	q.bytes += e.size
 	e.notBefore = time.Time{}

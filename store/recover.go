@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,7 +63,8 @@ func (s *Store) markRunning() error {
 	p := s.layout.path("running")
 	was, err := os.ReadFile(p)
 	if err == nil {
-		s.unclean, s.sameBoot = true, string(was) == string(boot)
+		s.unclean.Store(true)
+		s.sameBoot = string(was) == string(boot)
 		if st, err := os.Stat(s.layout.path("synced")); err == nil {
 			s.checkAfter = st.ModTime().Add(-settle)
 		}
@@ -70,7 +72,35 @@ func (s *Store) markRunning() error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if s.unclean.Load() && !s.sameBoot {
+		return nil // until all is checked it is that boot which counts
+	}
 	return writeFileAtomic(p, boot)
+}
+
+// checkAll checks what may not have survived the unclean stop, in the
+// background. Only then the next stop can be a clean one.
+func (s *Store) checkAll(ctx context.Context) {
+	for _, c := range s.listCached(ctx) {
+		if ctx.Err() != nil {
+			return
+		}
+		if s.checkUnclean(s.layout.object(c.key), c.key) != nil && !s.queue.pending(c.key) {
+			s.breakObject(c.key)
+			s.changed(c.key)
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	s.unclean.Store(false)
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err == nil {
+		err = writeFileAtomic(s.layout.path("running"), boot)
+	}
+	if err != nil {
+		s.quiet.warn("cache not marked as checked", "error", err)
+	}
 }
 
 // cleanScratch removes what nobody will finish.
@@ -199,7 +229,7 @@ func (s *Store) complete(e *entry) error {
 // another format than its name says cannot be decoded; it is trusted while the
 // kernel that holds its pages has not restarted, and is damaged otherwise.
 func (s *Store) checkUnclean(path, key string) error {
-	if !s.unclean {
+	if !s.unclean.Load() {
 		return nil
 	}
 	var st unix.Statx_t

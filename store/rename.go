@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sstatefs/remote"
 	"sstatefs/sstate"
 )
 
@@ -56,10 +57,7 @@ func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
 func (s *Store) justPublished(ctx context.Context, key, src string) (Entry, error) {
 	var st unix.Statx_t
 	if lstat(src, &st) == nil {
-		e := s.fileEntry(key, &st)
-		e.Object = true
-		s.objectLooks(&e)
-		return e, nil
+		return s.objectEntry(key, &st, remote.Info{}), nil
 	}
 	return s.lookupObject(ctx, key)
 }

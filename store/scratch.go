@@ -99,8 +99,25 @@ func (s *Store) statFile(path string, f *os.File) (Entry, error) {
 // StatFile is the entry of an open file under the name it had.
 func (s *Store) StatFile(path string, f *os.File) (Entry, error) { return s.statFile(path, f) }
 
-// OpenFile opens a scratch file.
+// isSealed reports whether a scratch file is a second name of an object: its
+// content may not change. A checksum was noted, or it is in the queue.
+func (s *Store) isSealed(path string) bool {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil || st.Nlink < 2 || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false
+	}
+	if s.queue.hiddenNames(st.Ino) > 0 {
+		return true
+	}
+	_, err := unix.Getxattr(path, sumAttr, nil)
+	return err == nil
+}
+
+// OpenFile opens a scratch file. EPERM for writing to another name of an object.
 func (s *Store) OpenFile(path string, flags int) (*os.File, error) {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY && s.isSealed(s.layout.scratch(path)) {
+		return nil, syscall.EPERM
+	}
 	fd, err := unix.Open(s.layout.scratch(path), flags&openFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -239,6 +256,9 @@ func (s *Store) SetAttr(ctx context.Context, path string, f *os.File, a Attr) (E
 	p := s.layout.scratch(path)
 	if f != nil {
 		p = fdPath(f)
+	}
+	if a.Size != nil && s.isSealed(p) {
+		return Entry{}, syscall.EPERM
 	}
 	if err := setAttr(p, f == nil, a); err != nil {
 		if f == nil && errors.Is(err, os.ErrNotExist) {

@@ -258,7 +258,7 @@ func (s *Store) setAside(e *entry, err error) {
 
 // retryHeld gives all held entries another try.
 func (s *Store) retryHeld() {
-	for _, e := range s.queue.release() {
+	for _, e := range s.queue.heldEntries() {
 		if err := s.queue.moveHeld(e, false); err != nil {
 			s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
 		}

@@ -45,7 +45,7 @@ type Store struct {
 	// checked before they are served or sent. sameBoot tells that only the
 	// daemon died, not the kernel.
 	checkAfter time.Time
-	unclean    bool
+	unclean    atomic.Bool // until all of that has been checked
 	sameBoot   bool
 	checked    sync.Map // inode -> struct{}: was checked in this run
 	dirty      atomic.Bool
@@ -160,6 +160,9 @@ func (s *Store) start() {
 	s.spawn(s.dispatch)
 	s.spawn(s.housekeep)
 	s.spawn(s.sendTouches)
+	if s.unclean.Load() {
+		s.spawn(s.checkAll)
+	}
 	s.spawn(func(ctx context.Context) {
 		if err := s.usage.scan(ctx, s.layout.path("objects")); err != nil && ctx.Err() == nil {
 			s.quiet.warn("cache not counted", "error", err)
@@ -246,6 +249,9 @@ func (s *Store) closeCache() error {
 	}
 	if e := s.syncCache(); err == nil {
 		err = e
+	}
+	if s.unclean.Load() {
+		return errors.Join(err, s.lockFile.Close()) // the next start goes on checking
 	}
 	if e := os.Remove(s.layout.path("running")); err == nil && !errors.Is(e, os.ErrNotExist) {
 		err = e

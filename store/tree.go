@@ -27,6 +27,7 @@ func (s *Store) lookupScratch(ctx context.Context, path string) (Entry, error) {
 	err := lstat(s.layout.scratch(path), &st)
 	if err == nil {
 		e := s.fileEntry(path, &st)
+		e.Nlink = max(1, e.Nlink)
 		if e.IsDir() {
 			s.folderLooks(ctx, &e)
 		}
