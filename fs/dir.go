@@ -229,7 +229,15 @@ func (d *dirNode) hold(name, path string) (release func(lost bool)) {
 	if err != nil {
 		return func(bool) {}
 	}
-	return func(lost bool) { n.haunt(f, lost) }
+	if !n.haunt(f) {
+		f.Close() // it has one
+		return func(bool) {}
+	}
+	return func(lost bool) {
+		if !lost {
+			n.exorcise()
+		}
+	}
 }
 
 // lost tells the node that had a name that it has it no more.

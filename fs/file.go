@@ -127,24 +127,31 @@ func (n *fileNode) object() string {
 
 // OnForget is called when the kernel has forgotten the node.
 func (n *fileNode) OnForget() {
+	n.exorcise()
+	n.mu.Lock()
+	id := n.id
+	n.mu.Unlock()
+	n.st.ids.forget(id)
+}
+
+// haunt gives the node an O_PATH descriptor of its file, before it loses a name.
+func (n *fileNode) haunt(f *os.File) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ghost != nil {
+		return false
+	}
+	n.ghost = f
+	return true
+}
+
+// exorcise takes the descriptor back.
+func (n *fileNode) exorcise() {
 	n.inUse.Lock()
 	defer n.inUse.Unlock()
 	n.mu.Lock()
-	id, ghost := n.id, n.ghost
+	f := n.ghost
 	n.ghost = nil
-	n.mu.Unlock()
-	n.st.ids.forget(id)
-	if ghost != nil {
-		ghost.Close()
-	}
-}
-
-// haunt keeps the O_PATH descriptor of a file that lost a name.
-func (n *fileNode) haunt(f *os.File, lost bool) {
-	n.mu.Lock()
-	if lost && n.ghost == nil {
-		n.ghost, f = f, nil
-	}
 	n.mu.Unlock()
 	if f != nil {
 		f.Close()

@@ -203,6 +203,18 @@ func (x *index) children(dir string, fn func(name string, folder bool, info remo
 		}
 		x.mayRefresh(x.listed)
 	}
+	x.belowLocked(dir, fn)
+	return true, nil
+}
+
+// below is children without asking whether it is all.
+func (x *index) below(dir string, fn func(name string, folder bool, info remote.Info)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.belowLocked(dir, fn)
+}
+
+func (x *index) belowLocked(dir string, fn func(name string, folder bool, info remote.Info)) {
 	parentName, last := parent(dir), dir[strings.LastIndexByte(dir, '/')+1:]
 	if sh := x.shards[parentName]; sh != nil && sh.leaves[last] != nil {
 		for base, st := range sh.leaves[last].names {
@@ -215,7 +227,6 @@ func (x *index) children(dir string, fn func(name string, folder bool, info remo
 		}
 	}
 	x.subfolders(dir, fn)
-	return true, nil
 }
 
 // holder is the shard that a folder is, or is a leaf of; nil for a folder that

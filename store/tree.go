@@ -220,14 +220,11 @@ func (s *Store) eachIndexed(ctx context.Context, dir string, fn func(name string
 	if !ready {
 		if may, start := s.patience.begin(); may > 0 {
 			ctx, cancel := context.WithTimeout(ctx, may)
-			err := wait.wait(ctx)
+			_ = wait.wait(ctx) // whatever is known then counts, a saved index too
 			cancel()
 			s.patience.end(start)
-			if err == nil {
-				all = nil
-				s.index.children(dir, gather)
-			}
 		}
+		s.index.below(dir, gather)
 	}
 	for _, i := range all {
 		if err := fn(i.name, i.folder); err != nil {
