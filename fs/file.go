@@ -330,6 +330,9 @@ func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, erro
 	if d != nil {
 		return d, nil
 	}
+	if e, err := n.entry(ctx); err == nil && e.Nlink > 1 {
+		return nil, syscall.EPERM // which of its names is written to cannot be told
+	}
 	d, err := n.st.store.EditDraft(ctx, key, empty) // may fetch: not under mu
 	if err != nil {
 		return nil, err

@@ -12,9 +12,9 @@ import (
 // lockServer keeps the record locks of fcntl(2). flock(2) stays with the kernel.
 //
 // The kernel could keep these too, but then two descriptors of one process would
-// never conflict, also where go-fuse's POSIX suite wants them to: a read lock
-// over a write lock that the process holds through another descriptor is
-// EAGAIN here. In everything else locks belong to their owner, as POSIX says, and
+// never conflict, also where go-fuse's POSIX suite wants them to: F_SETLK of a
+// read lock over a write lock that the process holds through another descriptor
+// is EAGAIN here. In everything else locks belong to their owner, as POSIX says, and
 // not to the descriptor; SQLite takes a lock through one descriptor and drops it
 // through another.
 //
@@ -74,7 +74,7 @@ func (s *lockServer) GetLk(_ <-chan struct{}, in *fuse.LkIn, out *fuse.LkOut) fu
 	out.Lk = in.Lk
 	out.Lk.Typ = unix.F_UNLCK
 	if t := s.nodes[in.NodeId]; t != nil {
-		if c := t.conflict(lockOf(in)); c != nil {
+		if c := t.conflict(lockOf(in), false); c != nil {
 			out.Lk = fuse.FileLock{Start: c.start, End: c.end, Typ: c.typ, Pid: c.pid}
 		}
 	}
@@ -87,7 +87,7 @@ func (s *lockServer) SetLk(_ <-chan struct{}, in *fuse.LkIn) fuse.Status {
 	defer s.mu.Unlock()
 	defer s.tidy(in.NodeId)
 	t, l := s.table(in.NodeId), lockOf(in)
-	if l.typ != unix.F_UNLCK && t.conflict(l) != nil {
+	if l.typ != unix.F_UNLCK && t.conflict(l, true) != nil {
 		return fuse.Status(syscall.EAGAIN)
 	}
 	t.set(l)
@@ -101,7 +101,7 @@ func (s *lockServer) SetLkw(cancel <-chan struct{}, in *fuse.LkIn) fuse.Status {
 	defer s.mu.Unlock()
 	t, l := s.table(in.NodeId), lockOf(in)
 	defer s.tidy(in.NodeId)
-	for l.typ != unix.F_UNLCK && t.conflict(l) != nil {
+	for l.typ != unix.F_UNLCK && t.conflict(l, false) != nil {
 		changed := t.changed
 		t.waiters++
 		s.mu.Unlock()
@@ -153,15 +153,17 @@ func (s *lockServer) drop(node uint64, which func(recordLock) bool) {
 	s.tidy(node)
 }
 
-// conflict is a lock that l cannot be set beside, or nil.
-func (t *lockTable) conflict(l recordLock) *recordLock {
+// conflict is a lock that l cannot be set beside, or nil. With handles, a write
+// lock of the same owner through another handle keeps out a read lock; whoever
+// would wait for that would wait for himself.
+func (t *lockTable) conflict(l recordLock, handles bool) *recordLock {
 	for i := range t.locks {
 		o := &t.locks[i]
 		if o.end < l.start || l.end < o.start {
 			continue
 		}
 		if o.owner == l.owner {
-			if o.handle != l.handle && o.typ == unix.F_WRLCK && l.typ == unix.F_RDLCK {
+			if handles && o.handle != l.handle && o.typ == unix.F_WRLCK && l.typ == unix.F_RDLCK {
 				return o
 			}
 			continue

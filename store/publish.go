@@ -33,6 +33,10 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	before := localID(s.layout.object(p.key))
 	_, err := s.lookupObject(ctx, p.key)
 	exists := err == nil
+	if exists && p.name.Side == sstate.SideSig && s.isOrphan(ctx, p.key) {
+		s.dropSignature(p.key) // of a build that was cut off; it must not keep out the next
+		before, exists = FileID{}, false
+	}
 	if exists && !p.force {
 		return nil, errExist
 	}
@@ -61,6 +65,12 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		o = opReplace
 	}
 	return s.commit(p, o, &st)
+}
+
+// isOrphan reports whether a signature waits for an archive that is not there.
+func (s *Store) isOrphan(ctx context.Context, sig string) bool {
+	archive := sstate.ArchivePath(sig)
+	return s.queue.pending(sig) && !s.queue.pending(archive) && !s.isVisible(ctx, archive)
 }
 
 // roomInQueue refuses archives that would overfill the queue. Signatures are

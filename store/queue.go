@@ -53,6 +53,7 @@ type entry struct {
 	notBefore time.Time
 	reason    string // of the last failure
 	answered  bool   // tried is closed
+	blessed   bool   // a signature whose archive we have sent while it waited
 	tries     uint64 // ended tries, for flush
 }
 
@@ -86,6 +87,7 @@ type queue struct {
 	hidden map[uint64]int
 	bytes  int64
 	count  int64
+	ended  uint64 // chains that came to their end
 }
 
 func newQueue(l layout, now func() time.Time) *queue {
@@ -229,6 +231,7 @@ func (q *queue) remove(e *entry) {
 		return
 	}
 	delete(q.chains, e.key)
+	q.ended++
 	if sigs := q.chains[e.key+".sig"]; len(sigs) > 0 && sigs[0].state == parked {
 		q.push(sigs[0])
 	}
@@ -253,10 +256,37 @@ func (q *queue) retry(e *entry, delay time.Duration, reason string) {
 	q.push(e)
 }
 
-// park keeps a signature back until its archive is sent.
-func (q *queue) park(e *entry) {
+// bless lets the signatures that wait for an archive go: ours was sent.
+func (q *queue) bless(sig string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, e := range q.chains[sig] {
+		e.blessed = true
+	}
+}
+
+func (q *queue) isBlessed(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return e.blessed
+}
+
+// endings counts the chains that came to their end.
+func (q *queue) endings() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended
+}
+
+// park keeps a signature back until its archive is sent. endings is from before
+// it was found that it is not: if a chain has ended since, it is looked at again.
+func (q *queue) park(e *entry, endings uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended != endings {
+		q.push(e)
+		return
+	}
 	e.state, e.reason = parked, "its archive is not on the remote"
 	q.answer(e)
 }

@@ -81,16 +81,21 @@ func (s *Store) markRunning() error {
 // checkAll checks what may not have survived the unclean stop, in the
 // background. Only then the next stop can be a clean one.
 func (s *Store) checkAll(ctx context.Context) {
+	waiting := false // for a sender to find the damage too
 	for _, c := range s.listCached(ctx) {
 		if ctx.Err() != nil {
 			return
 		}
-		if s.checkUnclean(s.layout.object(c.key), c.key) != nil && !s.queue.pending(c.key) {
+		switch {
+		case s.checkUnclean(s.layout.object(c.key), c.key) == nil:
+		case s.queue.pending(c.key):
+			waiting = true
+		default:
 			s.breakObject(c.key)
 			s.changed(c.key)
 		}
 	}
-	if ctx.Err() != nil {
+	if waiting || ctx.Err() != nil {
 		return
 	}
 	s.unclean.Store(false)

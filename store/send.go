@@ -78,8 +78,9 @@ func (s *Store) nextEntry(ctx context.Context, timer *time.Timer) (*entry, time.
 
 // send tries one entry once and decides what becomes of it.
 func (s *Store) send(ctx context.Context, e *entry) {
-	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && !s.archiveSent(ctx, e.key) {
-		s.queue.park(e)
+	endings := s.queue.endings()
+	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && !s.archiveSent(ctx, e) {
+		s.queue.park(e, endings)
 		return
 	}
 	err := s.perform(ctx, e)
@@ -156,6 +157,7 @@ func (s *Store) sent(e *entry) {
 	if e.op == opRemove {
 		s.removalSent(e)
 	} else {
+		s.queue.bless(e.key + sstate.SideSig)
 		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.now()})
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
@@ -203,11 +205,19 @@ func (s *Store) dropSignature(sig string) {
 }
 
 // archiveSent reports whether a signature's archive is on the remote with the
-// bytes we know: it is here, nothing of it is queued, and the remote has it. An
-// archive that only the remote has may be anybody's.
-func (s *Store) archiveSent(ctx context.Context, sig string) bool {
-	archive := sstate.ArchivePath(sig)
-	if s.queue.pending(archive) || localID(s.layout.object(archive)) == (FileID{}) {
+// bytes it was made of: nothing of the archive is queued, and either we sent it
+// while the signature waited, or the remote has it and it was here before the
+// signature. What came later was fetched, and may be anybody's.
+func (s *Store) archiveSent(ctx context.Context, e *entry) bool {
+	archive := sstate.ArchivePath(e.key)
+	if s.queue.pending(archive) {
+		return false
+	}
+	if s.queue.isBlessed(e) {
+		return true
+	}
+	bytes, sig := localID(s.layout.object(archive)), localID(s.queue.path(e, false))
+	if bytes == (FileID{}) || bytes.Birth > sig.Birth {
 		return false
 	}
 	_, err := s.guard.Stat(ctx, remote.Key(archive))
