@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -174,17 +175,39 @@ func lstat(path string, st *unix.Statx_t) error {
 func stamptime(t unix.StatxTimestamp) time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
 
 // fileEntry is a local file as its file system shows it, with the names that
-// are not in the mount left out.
-func (s *Store) fileEntry(path string, st *unix.Statx_t) Entry {
+// are not in the mount left out. again asks the file system once more.
+func (s *Store) fileEntry(path string, st *unix.Statx_t, again func(*unix.Statx_t) error) Entry {
 	e := Entry{
 		Path: path, Local: true, ID: idOf(st), Mode: uint32(st.Mode), Size: int64(st.Size), Blocks: int64(st.Blocks),
 		Nlink: st.Nlink, UID: st.Uid, GID: st.Gid, Rdev: unix.Mkdev(st.Rdev_major, st.Rdev_minor),
 		Atime: stamptime(st.Atime), Mtime: stamptime(st.Mtime), Ctime: stamptime(st.Ctime),
 	}
-	if !e.IsDir() {
-		e.Nlink -= min(e.Nlink, uint32(s.queue.hiddenNames(st.Ino)))
+	if !e.IsDir() && e.Nlink > 1 {
+		e.Nlink = s.namesInMount(st, again)
 	}
 	return e
+}
+
+// namesInMount counts a file's names without those in the queue. Both numbers
+// must be of one moment: the kernel would keep a wrong one for long, and what
+// looks like an object's only name counts as a use of it.
+func (s *Store) namesInMount(st *unix.Statx_t, again func(*unix.Statx_t) error) uint32 {
+	const tries = 100 // each loss needs another publish or send just then
+	for range tries {
+		done := s.queue.moved.Load()
+		if s.queue.moving.Load() != done {
+			runtime.Gosched()
+			continue
+		}
+		if again(st) != nil {
+			break
+		}
+		hidden := uint32(s.queue.hiddenNames(st.Ino))
+		if s.queue.moving.Load() == done {
+			return st.Nlink - min(st.Nlink, hidden)
+		}
+	}
+	return max(1, st.Nlink-min(st.Nlink, uint32(s.queue.hiddenNames(st.Ino))))
 }
 
 func idOf(st *unix.Statx_t) FileID {
@@ -194,7 +217,7 @@ func idOf(st *unix.Statx_t) FileID {
 // objectEntry is an object whose content is here. Its time is the latest use
 // that is known, by this host or another.
 func (s *Store) objectEntry(key string, st *unix.Statx_t, info remote.Info) Entry {
-	e := s.fileEntry(key, st)
+	e := s.fileEntry(key, st, func(st *unix.Statx_t) error { return lstat(s.layout.object(key), st) })
 	e.Object = true
 	e.Nlink = max(1, e.Nlink) // a name of the queue may go while we count
 	s.objectLooks(&e)

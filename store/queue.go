@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sstatefs/sstate"
@@ -77,6 +78,10 @@ type queue struct {
 	layout layout
 	now    func() time.Time
 	wake   chan struct{} // buffered by one: something may be ready
+
+	// moving and moved count the changes of names in the queue that began and
+	// ended: while they differ, hidden and the file system do not agree.
+	moving, moved atomic.Uint64
 
 	mu     sync.Mutex
 	seq    uint64
@@ -432,6 +437,14 @@ func (q *queue) status() QueueStatus {
 		break
 	}
 	return s
+}
+
+// conclude erases and finishes an entry, as one to whoever counts names.
+func (q *queue) conclude(e *entry) {
+	q.moving.Add(1)
+	defer q.moved.Add(1)
+	q.erase(e, false)
+	q.finish(e)
 }
 
 // erase removes an entry's file.

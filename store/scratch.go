@@ -92,8 +92,11 @@ func (s *Store) own(path string, mode uint32, who Caller) {
 // statFile is the entry of an open scratch file, which may have lost its name.
 func (s *Store) statFile(path string, f *os.File) (Entry, error) {
 	var st unix.Statx_t
-	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
-	return s.fileEntry(path, &st), err
+	ask := func(st *unix.Statx_t) error {
+		return unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, st)
+	}
+	err := ask(&st)
+	return s.fileEntry(path, &st, ask), err
 }
 
 // StatFile is the entry of an open file under the name it had.

@@ -164,8 +164,7 @@ func (s *Store) sent(e *entry) {
 			st.Sent.Bytes += e.size
 		})
 	}
-	s.queue.erase(e, false)
-	s.queue.finish(e)
+	s.queue.conclude(e)
 	s.takesAgain.Store(true)
 }
 
@@ -184,8 +183,7 @@ func (s *Store) lost(ctx context.Context, e *entry) {
 	if info, err := s.guard.Stat(ctx, remote.Key(e.key)); err == nil {
 		s.noteOnRemote(info)
 	}
-	s.queue.erase(e, false)
-	s.queue.finish(e)
+	s.queue.conclude(e)
 	s.changed(e.key)
 }
 
@@ -261,8 +259,7 @@ func (s *Store) setAside(e *entry, err error) {
 		s.breakLocal(e.key, path)
 	}
 	unlock()
-	s.queue.erase(e, false)
-	s.queue.finish(e)
+	s.queue.conclude(e)
 	s.changed(e.key)
 }
 

@@ -26,7 +26,7 @@ func (s *Store) lookupScratch(ctx context.Context, path string) (Entry, error) {
 	var st unix.Statx_t
 	err := lstat(s.layout.scratch(path), &st)
 	if err == nil {
-		e := s.fileEntry(path, &st)
+		e := s.fileEntry(path, &st, func(st *unix.Statx_t) error { return lstat(s.layout.scratch(path), st) })
 		e.Nlink = max(1, e.Nlink)
 		if e.IsDir() {
 			s.folderLooks(ctx, &e)

@@ -1,0 +1,69 @@
+# make help lists the targets.
+
+GO     ?= go
+PREFIX ?= /usr/local
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := bin/golangci-lint-$(GOLANGCI_VERSION)
+
+ROOMS   := cmd ctl fs remote sstate store
+SOURCES := $(shell find $(ROOMS) -name '*.go' ! -name '*_test.go') go.mod go.sum
+# The tests that mount.
+MOUNTED := ./cmd/... ./fs/... ./integration/...
+
+# Without this each process with the race detector waits a second at its end.
+RACE := GORACE=atexit_sleep_ms=10
+
+# git is asked for the commit only, and may be missing.
+COMMIT  := $(shell git rev-parse --verify -q HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint deps build install bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## build, and mount REMOTE= at MOUNTPOINT= until Ctrl-C; both have defaults
+	@scripts/deps.sh run
+	@$(MAKE) --no-print-directory -s bin/sstatefs
+	@REMOTE='$(REMOTE)' MOUNTPOINT='$(MOUNTPOINT)' exec scripts/run.sh
+
+test: deps ## install what the tests need and run them all
+	@GO='$(GO)' scripts/check-go.sh
+	@bad=$$(gofmt -l $(ROOMS) integration); test -z "$$bad" || { echo "gofmt -w these:" $$bad >&2; exit 1; }
+	$(GO) vet ./...
+	$(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 15m ./...
+	GOMAXPROCS=1 $(GO) test -shuffle=on -count=1 -timeout 15m $(MOUNTED)
+
+lint: $(GOLANGCI) ## run the linters of .golangci.yml
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	@GO='$(GO)' scripts/check-go.sh
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv bin/golangci-lint $@
+
+deps: ## install what the tests need; an ordinary user is told the line to type
+	@scripts/deps.sh test
+
+build: bin/sstatefs ## build bin/sstatefs
+
+bin/sstatefs: $(SOURCES)
+	@GO='$(GO)' scripts/check-go.sh
+	@echo "building $@"
+	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/sstatefs
+
+install: bin/sstatefs ## install the program and its completions below PREFIX=/usr/local; DESTDIR= works
+	install -D -m 0755 bin/sstatefs $(DESTDIR)$(PREFIX)/bin/sstatefs
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	bin/sstatefs completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sstatefs
+	bin/sstatefs completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sstatefs
+	bin/sstatefs completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sstatefs.fish
+
+bench: bin/sstatefs ## compare a mount with a plain directory, in one run; BENCH=-quick for a short one
+	@scripts/deps.sh test
+	$(GO) run ./integration/bench -binary bin/sstatefs $(BENCH)
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const rootText = `sstatefs mounts a remote shared-state cache as a local directory that BitBake
+uses as its SSTATE_DIR. What one build host produces, every other host sees.
+
+  sstatefs mount /nfs/sstate /srv/sstate      then in local.conf:
+  SSTATE_DIR = "/srv/sstate"`
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sstatefs",
+		Short:         "mount a shared-state cache for BitBake",
+		Long:          rootText,
+		Version:       programVersion().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(p.stderr)
+			_ = cmd.Help()
+			return &failure{code: exitUsage}
+		},
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().BoolVar(&p.json, "json", false, "print the result as JSON with stable keys")
+	root.AddCommand(
+		p.mountCommand(), p.unmountCommand(), p.statusCommand(), p.statsCommand(), p.eventsCommand(),
+		p.flushCommand(), p.refreshCommand(), p.trimCommand(), p.versionCommand(), p.completionCommand(),
+	)
+	return root
+}
+
+// knownCommand runs for the bare program: an argument is then a command that
+// does not exist.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "sstatefs --help"
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = "sstatefs " + like[0]
+	}
+	return usage(hint, "unknown command %q", args[0])
+}
+
+// wantArgs checks the number of arguments against their names; one in
+// brackets may be left out.
+func wantArgs(names ...string) cobra.PositionalArgs {
+	least := 0
+	for _, name := range names {
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= len(names) {
+			return nil
+		}
+		return usage(helpOf(cmd), "%s: want %s, got %d arguments", cmd.Name(), strings.Join(names, " "), len(args))
+	}
+}
+
+// flagError words what pflag finds wrong.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var bad *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	prefix := ""
+	if cmd.HasParent() {
+		prefix = cmd.Name() + ": "
+	}
+	switch {
+	case errors.As(err, &unknown):
+		dashes := "--"
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		return usage(helpOf(cmd), "%sunknown flag %s%s", prefix, dashes, unknown.GetSpecifiedName())
+	case errors.As(err, &bad):
+		why := errors.Unwrap(bad)
+		return usage(helpOf(cmd), "%s--%s %s: %v", prefix, bad.GetFlag().Name, bad.GetValue(), why)
+	case errors.As(err, &missing):
+		return usage(helpOf(cmd), "%s--%s: wants a value", prefix, missing.GetFlag().Name)
+	}
+	return usage(helpOf(cmd), "%s%v", prefix, err)
+}
+
+func helpOf(cmd *cobra.Command) string { return cmd.CommandPath() + " --help" }
+
+// usage is an error in what was typed.
+func usage(hint, format string, args ...any) error {
+	return &failure{code: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"sstatefs/ctl"
+	fusefs "sstatefs/fs"
+	"sstatefs/remote"
+	"sstatefs/remote/file"
+	"sstatefs/store"
+)
+
+// serving is a mount from its first file to its last. What start put together
+// finish takes apart.
+type serving struct {
+	p       *program
+	flags   *mountFlags
+	plan    mountPlan
+	herald  *herald
+	log     *slog.Logger
+	signals chan os.Signal // that ask for the end
+
+	claim   *ctl.Claim
+	store   *store.Store
+	fuse    *fusefs.Server
+	session *ctl.Session
+	server  *ctl.Server
+}
+
+// mount is the command of that name. The number of open files needs no care:
+// the Go runtime raises the soft limit to the hard one.
+func (p *program) mount(ctx context.Context, flags *mountFlags, address, mountpoint string) error {
+	plan, err := planMount(flags, address, mountpoint)
+	if err != nil {
+		return err
+	}
+	pipe := parentPipe()
+	if flags.daemon && pipe == nil {
+		return p.startDaemon(ctx)
+	}
+	h := &herald{p: p, pipe: pipe, logDir: plan.cacheDir}
+	s := &serving{
+		p: p, flags: flags, plan: plan, herald: h,
+		log: newLogger(p.stderr, flags.logLevel.word, flags.logFormat.word), signals: make(chan os.Signal, 2),
+	}
+	return h.failed(s.run(ctx))
+}
+
+func (s *serving) run(ctx context.Context) error {
+	ending := s.endingSignals()
+	signal.Notify(s.signals, ending...)
+	defer signal.Stop(s.signals)
+	starting, stop := signal.NotifyContext(ctx, ending...)
+	err := s.start(starting)
+	if starting.Err() != nil && err != nil {
+		err = errors.New("mount: interrupted")
+	}
+	stop()
+	if err != nil {
+		s.giveUp()
+		return err
+	}
+	if s.flags.daemon {
+		s.log.Info("mounted", "remote", s.plan.remote, "mountpoint", s.plan.mountpoint, "pid", os.Getpid())
+	}
+	s.herald.mounted(s.claim.Info())
+	return s.finish(s.wait())
+}
+
+// endingSignals are the signals that end the mount: also the end of the
+// terminal, unless it is a daemon or runs under nohup.
+func (s *serving) endingSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	switch {
+	case s.flags.daemon:
+		signal.Ignore(syscall.SIGHUP)
+	case !signal.Ignored(syscall.SIGHUP):
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// start mounts. After an error giveUp takes back what there is.
+func (s *serving) start(ctx context.Context) error {
+	var err error
+	s.claim, err = s.p.host.Claim(ctl.MountInfo{
+		Mountpoint: s.plan.mountpoint, Remote: s.plan.remote, CacheDir: s.plan.cacheDir,
+		Socket: s.plan.socket, PID: os.Getpid(), UID: os.Getuid(),
+		Version: programVersion().Version, Since: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	if s.store, err = s.openStore(ctx); err != nil {
+		return err
+	}
+	if err := s.clearMountpoint(); err != nil {
+		return err
+	}
+	s.fuse, err = fusefs.Mount(fusefs.Options{
+		Mountpoint: s.plan.mountpoint, Store: s.store, AllowOther: s.flags.allowOther,
+		Source: s.plan.remote, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.session = ctl.NewSession(s.store, s.fuse, s.claim.Info())
+	s.server, err = ctl.Serve(ctl.ServerOptions{
+		Session: s.session, Claim: s.claim, Logger: s.log,
+		Listen: func(buffer int) ctl.Listener { return s.store.Listen(buffer) },
+	})
+	if err != nil {
+		return err
+	}
+	return s.herald.redirect()
+}
+
+func (s *serving) openStore(ctx context.Context) (*store.Store, error) {
+	dir := s.plan.cacheDir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cache directory: %w", err)
+	}
+	options, err := s.flags.storeOptions(s.plan)
+	if err != nil {
+		return nil, err
+	}
+	identity, known, err := store.CacheKnows(dir)
+	if err != nil {
+		return nil, err
+	}
+	openers := remote.Openers{"file": file.Open}
+	options.Remote, err = openers.Open(ctx, s.plan.address, remote.OpenOptions{
+		ReadOnly: s.flags.readOnly, Known: known, Identity: identity,
+	})
+	if err != nil {
+		return nil, s.remoteError(err)
+	}
+	options.Logger = s.log
+	return store.Open(ctx, options)
+}
+
+// remoteError adds how a directory that was never used is made: mount never
+// makes one, because an NFS that is not mounted must not look like an empty
+// cache.
+func (s *serving) remoteError(err error) error {
+	dir, _, notDir := remote.Directory(s.plan.address)
+	if notDir != nil {
+		return err
+	}
+	if !isMissing(dir) {
+		return err
+	}
+	return &failure{
+		code: exitUnreachable, err: fmt.Errorf("remote directory %s: does not exist", dir),
+		hint: "mkdir -p " + dir + " (for a new cache; a share must be mounted first)",
+	}
+}
+
+// isMissing tells whether a path does not exist. A server that hangs is not
+// waited for.
+func isMissing(path string) bool {
+	missing := make(chan bool, 1)
+	go func() {
+		_, err := os.Lstat(path)
+		missing <- errors.Is(err, os.ErrNotExist)
+	}()
+	select {
+	case m := <-missing:
+		return m
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
+// clearMountpoint makes room for the mount.
+func (s *serving) clearMountpoint() error {
+	if s.plan.dead {
+		if err := fusefs.DetachDead(s.plan.mountpoint); err != nil {
+			return err
+		}
+		s.log.Warn("detached a mount whose daemon was gone", "mountpoint", s.plan.mountpoint)
+	}
+	if s.plan.hides() {
+		s.log.Warn("mountpoint is not empty: the mount hides what is in it", "mountpoint", s.plan.mountpoint)
+	}
+	return nil
+}
+
+// giveUp takes back what start made before it failed.
+func (s *serving) giveUp() {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // nothing was published through this mount: send nothing
+	if s.fuse != nil {
+		s.logFailure("unmount", s.fuse.UnmountLazy())
+	}
+	if s.store != nil {
+		_, err := s.store.Close(now)
+		s.logFailure("close the cache", err)
+	}
+	if s.server != nil {
+		s.logFailure("close the control socket", s.server.Close())
+	}
+	if s.claim != nil {
+		s.claim.Release()
+	}
+}
+
+// wait is the whole life of the mount. It returns the signal that asks for its
+// end, nil when it was unmounted.
+func (s *serving) wait() os.Signal {
+	select {
+	case <-s.session.Gone():
+		return nil
+	case <-s.session.Ended():
+		return nil
+	case asked := <-s.signals:
+		return asked
+	}
+}
+
+func (s *serving) logFailure(what string, err error) {
+	if err != nil {
+		s.log.Error("cannot "+what, "error", err)
+	}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sstatefs/cmd/sstatefs/internal/amount"
+	"sstatefs/ctl"
+	"sstatefs/store"
+)
+
+const statusText = `status tells of a mount: its remote and whether it answers, what is not sent
+yet, how full the cache is. Without MOUNTPOINT it tells of every mount of this
+machine that you may ask; root may ask all.`
+
+func (p *program) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "status [MOUNTPOINT]",
+		Short:             "remote, queue and cache of one mount or of all",
+		Long:              statusText,
+		Args:              wantArgs("[MOUNTPOINT]"),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			if len(args) == 0 {
+				return p.statusOfAll(ctx)
+			}
+			return p.statusOf(ctx, args[0])
+		},
+	}
+}
+
+func (p *program) statusOf(ctx context.Context, path string) error {
+	client, err := p.host.Dial(path)
+	if err != nil {
+		return err
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(status)
+	}
+	return printStatus(p.stdout, status, time.Now())
+}
+
+// allMounts is the answer of `sstatefs status --json`.
+type allMounts struct {
+	Mounts      []ctl.Status  `json:"mounts"`
+	Unreachable []unreachable `json:"unreachable"`
+}
+
+type unreachable struct {
+	Mountpoint string   `json:"mountpoint"`
+	Kind       ctl.Kind `json:"kind"`
+	Error      string   `json:"error"`
+}
+
+func (p *program) statusOfAll(ctx context.Context) error {
+	found, err := p.host.Mounts(ctx)
+	if err != nil {
+		return err
+	}
+	all := allMounts{Mounts: []ctl.Status{}, Unreachable: []unreachable{}}
+	failed := 0
+	for _, f := range found {
+		switch {
+		case f.Err == nil:
+			all.Mounts = append(all.Mounts, f.Status)
+			continue
+		case ctl.IsKind(f.Err, ctl.KindDenied): // another user's: not this one's business
+		default:
+			failed++
+		}
+		all.Unreachable = append(all.Unreachable, unreachable{f.Mountpoint, ctl.KindOf(f.Err), f.Err.Error()})
+	}
+	if err := p.printAll(all); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &failure{code: exitPart}
+	}
+	return nil
+}
+
+func (p *program) printAll(all allMounts) error {
+	if p.json {
+		return p.printJSON(all)
+	}
+	if len(all.Mounts)+len(all.Unreachable) == 0 {
+		_, err := fmt.Fprintln(p.stderr, "sstatefs: nothing is mounted here")
+		return err
+	}
+	now := time.Now()
+	for _, status := range all.Mounts {
+		if err := printStatus(p.stdout, status, now); err != nil {
+			return err
+		}
+	}
+	for _, u := range all.Unreachable {
+		if _, err := fmt.Fprintf(p.stdout, "%s\n", u.Error); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printStatus writes the status of one mount for people.
+func printStatus(w io.Writer, s ctl.Status, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, text string) { fmt.Fprintf(table, "  %s\t%s\n", name, text) }
+	fmt.Fprintf(table, "%s\n", s.Mount.Mountpoint)
+	row("remote", s.Remote.URL)
+	row("state", stateText(s, now))
+	row("queue", queueText(s.Queue))
+	if s.Queue.Held > 0 {
+		row("held", because(objects(s.Queue.Held)+" refused by the remote, tried again hourly", s.Queue.HeldReason))
+	}
+	if s.Queue.Failed > 0 {
+		row("damaged", objects(s.Queue.Failed)+" set aside, see the log")
+	}
+	row("cache", cacheText(s.Status))
+	row("index", indexText(s.Index, now))
+	if mode := modeText(s.Status); mode != "" {
+		row("mode", mode)
+	}
+	row("daemon", daemonText(s.Mount))
+	return table.Flush()
+}
+
+func stateText(s ctl.Status, now time.Time) string {
+	text := string(s.Remote.State)
+	if !s.Remote.Since.IsZero() {
+		text += " for " + amount.Age(now.Sub(s.Remote.Since))
+	}
+	return because(text, s.Remote.Reason)
+}
+
+func because(text, why string) string {
+	if why == "" {
+		return text
+	}
+	return text + ": " + why
+}
+
+func queueText(q store.QueueStatus) string {
+	if q.Objects == 0 {
+		return "empty"
+	}
+	text := fmt.Sprintf("%s (%s) to send, oldest %s", objects(q.Objects), amount.Size(q.Bytes),
+		amount.Age(time.Duration(q.OldestSeconds*float64(time.Second))))
+	return because(text, q.LastErr)
+}
+
+func cacheText(s store.Status) string {
+	text := fmt.Sprintf("%s, %s of %s", objects(s.Cache.Objects), amount.Size(s.Cache.Bytes), amount.Size(s.Cache.LimitBytes))
+	if s.Cache.FreeBytes < s.Cache.MinFree {
+		text += fmt.Sprintf(", disk nearly full (%s free)", amount.Size(s.Cache.FreeBytes))
+	}
+	return text + ", " + s.Cache.Dir
+}
+
+func indexText(i store.IndexStatus, now time.Time) string {
+	switch {
+	case i.Listed.IsZero() && i.Objects == 0:
+		return "none: the remote is asked for each name"
+	case i.Listed.IsZero():
+		return fmt.Sprintf("%s from the last mount, not listed yet", objects(i.Objects))
+	}
+	text := fmt.Sprintf("%s, listed %s ago", objects(i.Objects), amount.Age(now.Sub(i.Listed)))
+	if !i.Complete {
+		text += ", not complete"
+	}
+	if i.Suspect {
+		text += ", suspect: half of it vanished at once"
+	}
+	return text
+}
+
+// modeText tells what differs from the defaults.
+func modeText(s store.Status) string {
+	text := ""
+	add := func(word string) {
+		if text != "" {
+			text += ", "
+		}
+		text += word
+	}
+	if s.ReadOnly {
+		add("read-only: nothing is sent")
+	}
+	if s.Publish == store.PublishQueue {
+		add("publish=queue")
+	}
+	if s.Unlink != store.UnlinkRemote {
+		add("unlink=" + string(s.Unlink))
+	}
+	return text
+}
+
+func daemonText(m ctl.MountStatus) string {
+	text := fmt.Sprintf("pid %d, up %s, %s", m.PID, amount.Age(time.Duration(m.UptimeSeconds*float64(time.Second))), m.Version)
+	switch m.Phase {
+	case ctl.PhaseDraining:
+		text += ", ending: sends what is left"
+	case ctl.PhaseDetached:
+		text += ", unmounted: sends what is left"
+	}
+	return text
+}

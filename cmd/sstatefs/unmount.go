@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sstatefs/ctl"
+	fusefs "sstatefs/fs"
+)
+
+const unmountText = `unmount sends what is queued while the mount still works, for --drain-timeout at
+most, then unmounts. What could not be sent is told (exit 3); it stays in the
+cache directory and is sent by the next mount of it.
+
+A mount that is in use is refused and goes on. --lazy takes its name away now
+and lets it end with its last user; --force ends it now, also when its daemon
+does not answer: files that are open in it fail.`
+
+// forceGrace is how long --force waits for the daemon beyond --drain-timeout.
+const forceGrace = 15 * time.Second
+
+type unmountFlags struct {
+	drainTimeout ageValue
+	force        bool
+	lazy         bool
+}
+
+func (p *program) unmountCommand() *cobra.Command {
+	flags := unmountFlags{drainTimeout: ageValue{d: 5 * time.Minute}}
+	cmd := &cobra.Command{
+		Use:               "unmount [flags] MOUNTPOINT",
+		Aliases:           []string{"umount"},
+		Short:             "send what is left and unmount",
+		Long:              unmountText,
+		Args:              wantArgs("MOUNTPOINT"),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.force && flags.lazy {
+				return usage(helpOf(cmd), "unmount: --force and --lazy exclude each other")
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return p.unmount(ctx, &flags, args[0])
+		},
+	}
+	cmd.Flags().Var(&flags.drainTimeout, "drain-timeout", "longest wait for what is not sent")
+	cmd.Flags().BoolVar(&flags.lazy, "lazy", false, "detach a mount that is in use, it ends with its last user")
+	cmd.Flags().BoolVar(&flags.force, "force", false, "end it whoever uses it and whatever its daemon does")
+	return cmd
+}
+
+func (f *unmountFlags) policy() ctl.BusyPolicy {
+	switch {
+	case f.force:
+		return ctl.BusyForce
+	case f.lazy:
+		return ctl.BusyLazy
+	}
+	return ctl.BusyRefuse
+}
+
+func (p *program) unmount(ctx context.Context, flags *unmountFlags, path string) error {
+	table, err := ctl.ReadTable()
+	if err != nil {
+		return err
+	}
+	if path, err = table.Resolve(path); err != nil {
+		return err
+	}
+	_ = os.Chdir("/") // called from within the mount, this process must not be what keeps it busy
+	client, err := p.host.Dial(path)
+	if err == nil {
+		err = p.unmountThrough(ctx, client, flags)
+	}
+	var e *ctl.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Kind == ctl.KindDead, e.Kind == ctl.KindUnreachable && flags.force:
+		return p.unmountWithout(path, flags, e)
+	}
+	return err
+}
+
+// unmountThrough has the daemon do it.
+func (p *program) unmountThrough(ctx context.Context, client *ctl.Client, flags *unmountFlags) error {
+	drain := flags.drainTimeout.d
+	if flags.force {
+		// A daemon that tells progress for ever must not keep --force waiting.
+		limited, cancel := context.WithTimeout(ctx, drain+forceGrace)
+		defer cancel()
+		ctx = limited
+	}
+	show, done := p.progress()
+	result, err := client.Unmount(ctx, ctl.UnmountRequest{DrainTimeout: ctl.Duration(drain), Busy: flags.policy()}, show)
+	done()
+	if err != nil {
+		return err
+	}
+	return p.unmounted(result, client.Info().CacheDir)
+}
+
+// unmounted tells how it went.
+func (p *program) unmounted(result ctl.UnmountResult, cacheDir string) error {
+	if p.json {
+		if err := p.printJSON(result); err != nil {
+			return err
+		}
+	}
+	hint := "the next mount with --cache-dir " + cacheDir + " sends them"
+	if err := leftError(result.Mountpoint, result.Left, hint); err != nil {
+		return err
+	}
+	switch {
+	case p.json:
+	case result.Ended:
+		fmt.Fprintf(p.stderr, "sstatefs: %s is unmounted, everything is sent\n", result.Mountpoint)
+	default:
+		fmt.Fprintf(p.stderr, "sstatefs: %s is detached, its daemon ends when the last file in it is closed\n", result.Mountpoint)
+	}
+	return nil
+}
+
+// unmountWithout detaches a mount whose daemon is gone, or, with --force, one
+// whose daemon does not answer.
+func (p *program) unmountWithout(mountpoint string, flags *unmountFlags, why *ctl.Error) error {
+	table, err := ctl.ReadTable()
+	if err != nil {
+		return err
+	}
+	entry, ok := table.At(mountpoint)
+	if !ok || !entry.Ours() {
+		return why // the daemon of a mount that is no more
+	}
+	if !flags.force && !flags.lazy {
+		if dead, err := fusefs.CheckMountpoint(mountpoint); !dead {
+			return livesWithoutSocket(mountpoint, err)
+		}
+	}
+	if err := fusefs.DetachDead(mountpoint); err != nil {
+		return err
+	}
+	if flags.force {
+		abort(entry)
+	}
+	return p.detached(mountpoint)
+}
+
+// livesWithoutSocket is the error for a mount that answers, or hangs, while
+// its daemon cannot be asked to end it.
+func livesWithoutSocket(mountpoint string, err error) error {
+	return &failure{
+		code: exitUnreachable,
+		err:  fmt.Errorf("%s: its daemon cannot be found: %w", mountpoint, err),
+		hint: "sstatefs unmount --force " + mountpoint,
+	}
+}
+
+func (p *program) detached(mountpoint string) error {
+	if p.json {
+		return p.printJSON(ctl.UnmountResult{Mountpoint: mountpoint, Ended: true})
+	}
+	fmt.Fprintf(p.stderr, "sstatefs: %s is detached without its daemon; what it had not sent is sent by the next mount of its cache directory\n", mountpoint)
+	return nil
+}
+
+// abort ends the kernel's side of a FUSE mount: whoever waits for its daemon
+// gets ECONNABORTED. It works for the mount's user and root, where the fusectl
+// file system is mounted; without it the waiters wait for the daemon to end.
+func abort(entry ctl.TableEntry) {
+	path := fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", entry.Connection)
+	_ = os.WriteFile(path, []byte("1"), 0)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sstatefs/cmd/sstatefs/internal/amount"
+	"sstatefs/ctl"
+)
+
+// verb makes a command that asks the daemon of one mount.
+func (p *program) verb(
+	use, short, long string, run func(ctx context.Context, client *ctl.Client) error,
+) *cobra.Command {
+	return &cobra.Command{
+		Use:               use + " MOUNTPOINT",
+		Short:             short,
+		Long:              long,
+		Args:              wantArgs("MOUNTPOINT"),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := p.host.Dial(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return run(ctx, client)
+		},
+	}
+}
+
+func (p *program) flushCommand() *cobra.Command {
+	timeout := ageValue{d: ctl.DefaultFlush, min: time.Second}
+	cmd := p.verb("flush [flags]", "send what is queued now",
+		"flush sends what is queued now, what the remote refused before included, and\nwaits for it. What is not sent in --timeout is told (exit 3) and stays queued.",
+		func(ctx context.Context, client *ctl.Client) error { return p.flush(ctx, client, timeout.d) })
+	cmd.Flags().Var(&timeout, "timeout", "longest wait")
+	return cmd
+}
+
+func (p *program) flush(ctx context.Context, client *ctl.Client, timeout time.Duration) error {
+	show, done := p.progress()
+	left, err := client.Flush(ctx, timeout, show)
+	done()
+	if err != nil {
+		return err
+	}
+	if p.json {
+		if err := p.printJSON(left); err != nil {
+			return err
+		}
+	}
+	mountpoint := client.Info().Mountpoint
+	if err := leftError(mountpoint, left, "sstatefs status "+mountpoint); err != nil || p.json {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, "everything is sent")
+	return err
+}
+
+func (p *program) refreshCommand() *cobra.Command {
+	return p.verb("refresh", "list the remote again now",
+		"refresh lists the remote again now, so that what others published or removed is\nknown here, and waits for it.", p.refresh)
+}
+
+func (p *program) refresh(ctx context.Context, client *ctl.Client) error {
+	index, err := client.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(index)
+	}
+	_, err = fmt.Fprintln(p.stdout, indexText(index, time.Now()))
+	return err
+}
+
+func (p *program) trimCommand() *cobra.Command {
+	return p.verb("trim", "shrink the local cache now",
+		"trim removes the objects that were not used for longest from the local cache\nuntil it is within --cache-size and --min-free. It happens by itself; the remote\nkeeps everything.", p.trim)
+}
+
+func (p *program) trim(ctx context.Context, client *ctl.Client) error {
+	result, err := client.Trim(ctx)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(result)
+	}
+	_, err = fmt.Fprintf(p.stdout, "removed %s (%s), left %s (%s)\n",
+		objects(result.Removed.Objects), amount.Size(result.Removed.Bytes),
+		objects(result.Left.Objects), amount.Size(result.Left.Bytes))
+	return err
+}
+
+func (p *program) eventsCommand() *cobra.Command {
+	return p.verb("events", "print what happens, one JSON object a line",
+		"events prints what happens in the mount as it happens, one JSON object a line,\nuntil it is interrupted or the mount ends. It is the hook for a site's own scripts.",
+		p.events)
+}
+
+func (p *program) events(ctx context.Context, client *ctl.Client) error {
+	err := client.Events(ctx, func(event []byte) error {
+		_, err := fmt.Fprintf(p.stdout, "%s\n", event)
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil // an interrupt is how it ends
+	}
+	return err
+}

@@ -1,0 +1,85 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"sync"
+)
+
+// Found is one mount of this machine and what it answered.
+type Found struct {
+	Mountpoint string
+	Status     Status // when Err is nil
+	Err        error  // KindDead, KindDenied or KindUnreachable
+}
+
+// Dial finds the daemon of the mount at path, which may be written in any way
+// that leads to the mountpoint. The error is an *Error of KindNotMounted,
+// KindDenied or KindDead.
+func (h Host) Dial(path string) (*Client, error) {
+	table, err := ReadTable()
+	if err != nil {
+		return nil, err
+	}
+	mountpoint, err := table.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range h.records() {
+		if info.Mountpoint == mountpoint {
+			return newClient(info), nil
+		}
+	}
+	return nil, h.absence(table, mountpoint)
+}
+
+// absence says why there is no daemon to talk to.
+func (h Host) absence(table Table, mountpoint string) error {
+	entry, mounted := table.At(mountpoint)
+	switch {
+	case !mounted || !entry.Ours():
+		return &Error{
+			Kind:    KindNotMounted,
+			Message: mountpoint + ": no sstatefs is mounted there",
+			Hint:    "sstatefs status",
+		}
+	case entry.UID != h.UID && h.UID != 0:
+		return &Error{
+			Kind:    KindDenied,
+			Message: fmt.Sprintf("%s: the mount belongs to user %d", mountpoint, entry.UID),
+			Hint:    "sudo sstatefs status " + mountpoint,
+		}
+	}
+	return deadError(mountpoint)
+}
+
+// Mounts asks every mount of this machine that the user may ask, all at once,
+// and adds those in the kernel's table that have no daemon. They are sorted by
+// mountpoint.
+func (h Host) Mounts(ctx context.Context) ([]Found, error) {
+	table, err := ReadTable()
+	if err != nil {
+		return nil, err
+	}
+	records := h.records()
+	all := make([]Found, len(records))
+	seen := make(map[string]bool)
+	var wg sync.WaitGroup
+	for i, info := range records {
+		seen[info.Mountpoint] = true
+		wg.Go(func() {
+			all[i].Mountpoint = info.Mountpoint
+			all[i].Status, all[i].Err = newClient(info).Status(ctx)
+		})
+	}
+	wg.Wait()
+	for _, entry := range table {
+		if entry.Ours() && !seen[entry.Mountpoint] {
+			seen[entry.Mountpoint] = true
+			all = append(all, Found{Mountpoint: entry.Mountpoint, Err: h.absence(table, entry.Mountpoint)})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Mountpoint < all[j].Mountpoint })
+	return all, nil
+}

@@ -1,0 +1,208 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"sstatefs/remote"
+	"sstatefs/store"
+)
+
+func TestShortVerbs(t *testing.T) {
+	m := serveFakes(t)
+	status, err := m.client.Status(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status.Mount.PID != os.Getpid() || status.Mount.Phase != PhaseMounted || status.Remote.State != store.StateOK {
+		t.Errorf("Status() = %+v", status)
+	}
+	stats, err := m.client.Stats(testContext(t))
+	if err != nil || stats.Lookups.Hit != 7 {
+		t.Errorf("Stats() = %+v, %v, want 7 hits", stats, err)
+	}
+}
+
+// The keys that scripts read.
+func TestStatusKeys(t *testing.T) {
+	m := serveFakes(t)
+	text, err := json.Marshal(m.session.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		`"mount":{"mountpoint":"/mnt/sstate"`, `"pid":`, `"phase":"mounted"`, `"passthrough":true`,
+		`"uptime_seconds":`, `"remote":{"url":`, `"state":"ok"`, `"queue":{`, `"index":{`,
+	} {
+		if !strings.Contains(string(text), key) {
+			t.Errorf("status lacks %s: %s", key, text)
+		}
+	}
+}
+
+func TestStreamedVerbs(t *testing.T) {
+	m := serveFakes(t)
+	index, err := m.client.Refresh(testContext(t))
+	if err != nil || index.Objects != 12 || !index.Complete {
+		t.Errorf("Refresh() = %+v, %v", index, err)
+	}
+	trimmed, err := m.client.Trim(testContext(t))
+	if err != nil || trimmed.Removed.Objects != 2 {
+		t.Errorf("Trim() = %+v, %v", trimmed, err)
+	}
+}
+
+func TestFlushTellsProgressAndTheResult(t *testing.T) {
+	m := serveFakes(t)
+	seen := make(chan Progress, 100)
+	left, err := m.client.Flush(testContext(t), time.Hour, func(p Progress) {
+		if len(seen) == 0 {
+			close(m.store.sent)
+		}
+		seen <- p
+	})
+	if err != nil || left.Objects != 0 {
+		t.Errorf("Flush() = %+v, %v, want nothing left", left, err)
+	}
+	if p := <-seen; p.Queue.Objects != 3 {
+		t.Errorf("progress = %+v, want 3 objects", p)
+	}
+}
+
+func TestFlushEndsWithItsTimeout(t *testing.T) {
+	m := serveFakes(t)
+	left, err := m.client.Flush(testContext(t), 10*time.Millisecond, nil)
+	if err != nil || left.Objects != 3 {
+		t.Errorf("Flush() = %+v, %v, want 3 objects left and no error", left, err)
+	}
+}
+
+func TestRefreshOfAnOfflineRemoteKeepsItsKind(t *testing.T) {
+	m := serveFakes(t)
+	m.store.refresh = &remote.Error{Op: "file: list", Kind: remote.ErrUnavailable}
+	_, err := m.client.Refresh(testContext(t))
+	if !IsKind(err, KindRemote) || err.Error() != "file: list: remote unavailable" {
+		t.Errorf("Refresh() = %v, want KindRemote", err)
+	}
+}
+
+func TestEventsEndWithTheServer(t *testing.T) {
+	m := serveFakes(t)
+	got := make(chan string, 8)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- m.client.Events(testContext(t), func(event []byte) error {
+			got <- string(event)
+			return nil
+		})
+	}()
+	m.listener.events <- store.Event{Kind: store.EventMiss, Key: "ab/cd/x"}
+	if event := <-got; !strings.Contains(event, `"event":"miss"`) {
+		t.Errorf("event = %s", event)
+	}
+	if err := m.server.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Events() = %v after the end of the mount, want nil", err)
+	}
+	<-m.listener.closed
+}
+
+func TestEventsEndWithTheClient(t *testing.T) {
+	m := serveFakes(t)
+	stop := errors.New("enough")
+	m.listener.events <- store.Event{Kind: store.EventHit}
+	err := m.client.Events(testContext(t), func([]byte) error { return stop })
+	if !errors.Is(err, stop) {
+		t.Errorf("Events() = %v, want %v", err, stop)
+	}
+	<-m.listener.closed
+}
+
+// A verb must not outlive its client for long: an interrupted flush stops.
+func TestVerbEndsWhenTheClientGoes(t *testing.T) {
+	m := serveFakes(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	_, err := m.client.Flush(ctx, time.Hour, func(Progress) { cancel() })
+	if !IsKind(err, KindInterrupted) {
+		t.Errorf("Flush() = %v, want KindInterrupted", err)
+	}
+	if err := m.server.Close(); err != nil { // would not return before its verbs
+		t.Errorf("Close() = %v", err)
+	}
+}
+
+func TestOthersAreRefused(t *testing.T) {
+	m := serveFakes(t)
+	for _, test := range []struct{ uid, want int }{
+		{os.Getuid(), http.StatusOK}, {0, http.StatusOK}, {54321, http.StatusForbidden}, {-1, http.StatusForbidden},
+	} {
+		r := httptest.NewRequest("GET", "/v1/stats", nil)
+		r = r.WithContext(context.WithValue(r.Context(), peerKey{}, test.uid))
+		w := httptest.NewRecorder()
+		m.server.http.Handler.ServeHTTP(w, r)
+		if w.Code != test.want {
+			t.Errorf("user %d is answered %d, want %d", test.uid, w.Code, test.want)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	m := serveFakes(t)
+	for _, body := range []string{"{", `{"timeout":5}`, `{"timeout":"` + strings.Repeat("x", bodyLimit) + `"}`} {
+		answer, err := m.client.http.Post("http://mount/v1/flush", "", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("a body of %d bytes is answered %s, want 400", len(body), answer.Status)
+		}
+	}
+}
+
+func TestSocketMode(t *testing.T) {
+	m := serveFakes(t)
+	fi, err := os.Stat(m.client.info.Socket)
+	if err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("socket has mode %v, %v, want 0600", fi.Mode(), err)
+	}
+}
+
+// A daemon that is stopped (SIGSTOP) accepts in the kernel and never answers.
+func TestHungDaemonIsNotWaitedFor(t *testing.T) {
+	m := serveFakes(t)
+	m.store.hang = make(chan struct{})
+	defer close(m.store.hang)
+	ctx, cancel := context.WithTimeout(testContext(t), 100*time.Millisecond)
+	defer cancel()
+	_, err := m.client.Status(ctx)
+	if !IsKind(err, KindUnreachable) || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("Status() = %v, want KindUnreachable", err)
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	m := serveFakes(t)
+	ctx := testContext(t)
+	for range connectionLimit {
+		conn, err := dialSocket(ctx, m.client.info.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	extra, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if _, err := m.client.Status(extra); !IsKind(err, KindUnreachable) {
+		t.Errorf("Status() over the limit = %v, want KindUnreachable", err)
+	}
+}

@@ -1,0 +1,235 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"sstatefs/store"
+)
+
+// lazyWait is how long a lazy unmount waits to see whether the mount ends at
+// once, as it does when nobody uses it.
+const lazyWait = time.Second
+
+// Store is what a Session needs of a store.Store.
+type Store interface {
+	Status() store.Status
+	Stats() store.Stats
+	Flush(ctx context.Context, progress func(store.QueueStatus)) (store.Left, error)
+	Refresh(ctx context.Context) (store.IndexStatus, error)
+	Trim(ctx context.Context) (store.TrimResult, error)
+	Close(ctx context.Context) (store.Left, error)
+}
+
+// Mount is what a Session needs of an fs.Mount.
+type Mount interface {
+	Wait()              // until it is unmounted, by anybody
+	Unmount() error     // EBUSY when in use
+	UnmountLazy() error // detach now, whoever uses it
+	Passthrough() bool
+}
+
+// Session is one running mount from the answer of the kernel to the end of the
+// store. Make it with NewSession.
+type Session struct {
+	store Store
+	mount Mount
+	info  MountInfo
+	users func(mountpoint string) []User
+	gone  chan struct{} // closed when the kernel has let go of the mount
+	ended chan struct{} // closed when the store is closed
+	wg    sync.WaitGroup
+
+	ending sync.Mutex // held while a mount is being detached, one at a time
+
+	mu    sync.Mutex // guards what follows
+	phase Phase
+
+	closing sync.Once
+	hurry   func()        // ends the draining of Close
+	hurried chan struct{} // closed by hurry
+	left    store.Left    // left and err are set before ended closes
+	err     error
+}
+
+// NewSession begins to watch a mount that answers.
+func NewSession(s Store, m Mount, info MountInfo) *Session {
+	session := &Session{
+		store: s, mount: m, info: info, users: Users, phase: PhaseMounted,
+		gone: make(chan struct{}), ended: make(chan struct{}), hurried: make(chan struct{}),
+	}
+	session.hurry = sync.OnceFunc(func() { close(session.hurried) })
+	session.wg.Go(func() {
+		m.Wait()
+		session.setPhase(PhaseDetached)
+		close(session.gone)
+	})
+	return session
+}
+
+// Gone is closed when the mount is, whoever unmounted it.
+func (s *Session) Gone() <-chan struct{} { return s.gone }
+
+// Ended is closed when Close has run to its end.
+func (s *Session) Ended() <-chan struct{} { return s.ended }
+
+// Status tells the state of the mount and its store.
+func (s *Session) Status() Status {
+	s.mu.Lock()
+	phase := s.phase
+	s.mu.Unlock()
+	return Status{
+		Mount: MountStatus{
+			MountInfo:     s.info,
+			Phase:         phase,
+			Passthrough:   s.mount.Passthrough(),
+			UptimeSeconds: time.Since(s.info.Since).Seconds(),
+		},
+		Status: s.store.Status(),
+	}
+}
+
+// Flush sends what is queued and waits for it, at most timeout. Time that ran
+// out is no error: Left tells what is not sent.
+func (s *Session) Flush(
+	ctx context.Context, timeout time.Duration, progress func(Progress),
+) (store.Left, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	left, err := s.store.Flush(limited, func(q store.QueueStatus) { progress(Progress{Queue: q}) })
+	if ctx.Err() != nil {
+		return left, ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return left, err
+}
+
+// Detach takes the mount away. When it is in use, policy decides; with
+// BusyRefuse that is an *Error of KindBusy. used tells that it was in use and
+// is detached all the same.
+func (s *Session) Detach(policy BusyPolicy) (used bool, err error) {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	if s.isGone() {
+		return false, nil
+	}
+	err = s.mount.Unmount()
+	if errors.Is(err, syscall.EBUSY) {
+		if policy == BusyRefuse {
+			return false, busyError(s.info.Mountpoint, s.users(s.info.Mountpoint))
+		}
+		used, err = true, s.mount.UnmountLazy()
+	}
+	if err != nil && !s.isGone() {
+		return used, fmt.Errorf("unmount %s: %w", s.info.Mountpoint, err)
+	}
+	return used, nil
+}
+
+// Close ends the store: it sends what is left until the ctx of any caller is
+// done. All calls give the same answer.
+func (s *Session) Close(ctx context.Context) (store.Left, error) {
+	stop := context.AfterFunc(ctx, s.hurry)
+	defer stop()
+	s.closing.Do(func() { s.wg.Go(s.closeStore) })
+	<-s.ended
+	return s.left, s.err
+}
+
+func (s *Session) closeStore() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.wg.Go(func() {
+		select {
+		case <-s.hurried:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	s.left, s.err = s.store.Close(ctx)
+	close(s.ended)
+}
+
+// Wait waits for what the Session started. It returns when the mount is gone
+// and Close, if called, is done.
+func (s *Session) Wait() { s.wg.Wait() }
+
+// Unmount ends the mount as a command asked for it: what is queued is sent
+// while the mount still works, then it is detached, then the store is closed.
+// A mount that is in use and is to be refused stays as it was.
+func (s *Session) Unmount(
+	ctx context.Context, o UnmountRequest, progress func(Progress),
+) (UnmountResult, error) {
+	result := UnmountResult{Mountpoint: s.info.Mountpoint}
+	if o.Busy == BusyRefuse && !s.isGone() {
+		// Before a long drain, and seen without trying: a try would succeed.
+		if users := s.users(s.info.Mountpoint); len(users) > 0 {
+			return result, busyError(s.info.Mountpoint, users)
+		}
+	}
+	deadline := time.Now().Add(time.Duration(o.DrainTimeout))
+	left, err := s.Drain(ctx, time.Duration(o.DrainTimeout), progress)
+	result.Left = left
+	if err != nil {
+		return result, err
+	}
+	if _, err := s.Detach(o.Busy); err != nil {
+		s.setPhase(PhaseMounted)
+		return result, err
+	}
+	if o.Busy == BusyLazy && !s.goneWithin(lazyWait) {
+		return result, nil
+	}
+	// The mount is gone: from here a caller that hangs up changes nothing.
+	closing, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	result.Left, err = s.Close(closing)
+	result.Ended = true
+	return result, err
+}
+
+// Drain is Flush in the phase of that name, before a Detach. When it fails the
+// mount stays mounted.
+func (s *Session) Drain(
+	ctx context.Context, timeout time.Duration, progress func(Progress),
+) (store.Left, error) {
+	s.setPhase(PhaseDraining)
+	left, err := s.Flush(ctx, timeout, progress)
+	if err != nil {
+		s.setPhase(PhaseMounted)
+	}
+	return left, err
+}
+
+// setPhase notes a phase; one that is detached stays so.
+func (s *Session) setPhase(p Phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != PhaseDetached {
+		s.phase = p
+	}
+}
+
+func (s *Session) isGone() bool { return s.goneWithin(0) }
+
+func (s *Session) goneWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.gone:
+		return true
+	default:
+	}
+	select {
+	case <-s.gone:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -1,0 +1,111 @@
+package ctl
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestUnmountSendsThenEnds(t *testing.T) {
+	m := serveFakes(t)
+	close(m.store.sent)
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{DrainTimeout: Duration(time.Minute)}, nil)
+	if err != nil || !result.Ended || result.Left.Objects != 0 {
+		t.Errorf("Unmount() = %+v, %v", result, err)
+	}
+	<-m.session.Ended()
+	if _, err := os.Stat(m.client.info.Socket); !os.IsNotExist(err) {
+		t.Errorf("socket after unmount: %v, want it gone", err)
+	}
+	// Whoever has the answer may mount again at once.
+	claim, err := m.host.Claim(MountInfo{Mountpoint: "/mnt/sstate"})
+	if err != nil {
+		t.Fatalf("Claim() after unmount = %v", err)
+	}
+	claim.Release()
+}
+
+func TestUnmountTellsWhatIsLeft(t *testing.T) {
+	m := serveFakes(t)
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{DrainTimeout: Duration(time.Millisecond)}, nil)
+	if err != nil || !result.Ended || result.Left.Objects != 3 {
+		t.Errorf("Unmount() = %+v, %v, want 3 objects left", result, err)
+	}
+}
+
+func TestUnmountOfABusyMount(t *testing.T) {
+	m := serveFakes(t)
+	close(m.store.sent)
+	m.mount.busy = true
+	_, err := m.client.Unmount(testContext(t), UnmountRequest{}, nil)
+	want := "/mnt/sstate: in use"
+	if !IsKind(err, KindBusy) || err.Error() != want {
+		t.Errorf("Unmount() = %v, want %q", err, want)
+	}
+	if phase := m.session.Status().Mount.Phase; phase != PhaseMounted || m.store.closeCalls() != 0 {
+		t.Errorf("after the refusal: phase %s, store closed %d times", phase, m.store.closeCalls())
+	}
+}
+
+func TestUnmountNamesTheUserBeforeItDrains(t *testing.T) {
+	m := serveFakes(t) // its queue never drains
+	m.session.users = func(string) []User { return []User{{PID: 123, Command: "bash"}, {PID: 4}} }
+	_, err := m.client.Unmount(testContext(t), UnmountRequest{DrainTimeout: Duration(time.Hour)}, nil)
+	want := "/mnt/sstate: in use by pid 123 (bash) and 1 more"
+	if !IsKind(err, KindBusy) || err.Error() != want {
+		t.Errorf("Unmount() = %v, want %q", err, want)
+	}
+}
+
+func TestLazyUnmountServesToTheLastUser(t *testing.T) {
+	m := serveFakes(t)
+	close(m.store.sent)
+	m.mount.busy = true
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{Busy: BusyLazy}, nil)
+	if err != nil || result.Ended || !m.mount.isDetached() || m.store.closeCalls() != 0 {
+		t.Errorf("Unmount(lazy) = %+v, %v, detached %v, store closed %d times",
+			result, err, m.mount.isDetached(), m.store.closeCalls())
+	}
+	m.mount.end()
+	<-m.session.Gone()
+}
+
+func TestForcedUnmountEndsWhoeverUsesIt(t *testing.T) {
+	m := serveFakes(t)
+	m.mount.busy = true
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{Busy: BusyForce}, nil)
+	if err != nil || !result.Ended || !m.mount.isDetached() || m.store.closeCalls() != 1 {
+		t.Errorf("Unmount(force) = %+v, %v", result, err)
+	}
+}
+
+func TestInterruptedUnmountLeavesTheMount(t *testing.T) {
+	m := serveFakes(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	_, err := m.client.Unmount(ctx, UnmountRequest{DrainTimeout: Duration(time.Hour)}, func(Progress) { cancel() })
+	if !IsKind(err, KindInterrupted) {
+		t.Errorf("Unmount() = %v, want KindInterrupted", err)
+	}
+	if err := m.server.Close(); err != nil { // returns after the verb has
+		t.Fatal(err)
+	}
+	if phase := m.session.Status().Mount.Phase; phase != PhaseMounted {
+		t.Errorf("phase = %s, want mounted", phase)
+	}
+}
+
+func TestSessionSeesAForeignUnmount(t *testing.T) {
+	m := serveFakes(t)
+	m.mount.end()
+	<-m.session.Gone()
+	if phase := m.session.Status().Mount.Phase; phase != PhaseDetached {
+		t.Errorf("phase = %s, want detached", phase)
+	}
+	// A command that comes now waits for the same end.
+	close(m.store.sent)
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{}, nil)
+	if err != nil || !result.Ended {
+		t.Errorf("Unmount() = %+v, %v", result, err)
+	}
+}

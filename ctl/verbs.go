@@ -1,0 +1,103 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// eventBuffer is how many events wait for a listener before it loses some: a
+// build's burst of lookups while the command prints.
+const eventBuffer = 4096
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, s.session.Status())
+}
+
+func (s *Server) stats(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, s.session.store.Stats())
+}
+
+func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
+	var o FlushRequest
+	if !decode(w, r, &o) {
+		return
+	}
+	if o.Timeout == 0 {
+		o.Timeout = Duration(DefaultFlush)
+	}
+	stream(w, r, func(ctx context.Context, progress func(Progress)) (any, error) {
+		return s.session.Flush(ctx, time.Duration(o.Timeout), progress)
+	})
+}
+
+func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
+	stream(w, r, func(ctx context.Context, _ func(Progress)) (any, error) {
+		return s.session.store.Refresh(ctx)
+	})
+}
+
+func (s *Server) trim(w http.ResponseWriter, r *http.Request) {
+	stream(w, r, func(ctx context.Context, _ func(Progress)) (any, error) {
+		return s.session.store.Trim(ctx)
+	})
+}
+
+func (s *Server) unmount(w http.ResponseWriter, r *http.Request) {
+	var o UnmountRequest
+	if !decode(w, r, &o) {
+		return
+	}
+	switch o.Busy {
+	case BusyRefuse, BusyLazy, BusyForce:
+	case "":
+		o.Busy = BusyRefuse
+	default:
+		writeError(w, http.StatusBadRequest, &Error{
+			Kind: KindRequest, Message: fmt.Sprintf("request: busy is %q", o.Busy),
+		})
+		return
+	}
+	stream(w, r, func(ctx context.Context, progress func(Progress)) (any, error) {
+		result, err := s.session.Unmount(ctx, o, progress)
+		if result.Ended {
+			// Before the answer: whoever reads it may mount again at once.
+			s.retire()
+		}
+		return result, err
+	})
+}
+
+// events follows the store until the client or the server ends.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.listeners <- struct{}{}:
+		defer func() { <-s.listeners }()
+	default:
+		writeError(w, http.StatusServiceUnavailable, &Error{
+			Kind: KindFailed, Message: "too many listeners follow the events of this mount",
+		})
+		return
+	}
+	listener := s.listen(eventBuffer)
+	defer listener.Close()
+	out := newLineWriter(w)
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for err := out.blank(); err == nil; {
+		select {
+		case event, ok := <-listener.C():
+			if !ok {
+				return
+			}
+			err = out.write(event)
+		case <-beat.C:
+			err = out.blank()
+		case <-s.stopping:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
