@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -52,13 +53,13 @@ func (s *site) actor(uid int) *actor {
 		}
 		_ = cmd.Wait()
 	}()
-	a.end = func() {
+	a.end = sync.OnceFunc(func() {
 		in.Close()
 		cancel()
 		for range a.lines { // until the reader has closed it
 		}
 		<-ended
-	}
+	})
 	s.t.Cleanup(a.end)
 	return a
 }
@@ -82,6 +83,16 @@ func (a *actor) begin(name string, args ...any) {
 // errno.
 func (a *actor) finish() (any, string) {
 	a.s.t.Helper()
+	v, errno, done := a.poll(actorTimeout)
+	if !done {
+		a.s.t.Fatalf("actor %d: a call hangs", a.uid)
+	}
+	return v, errno
+}
+
+// poll is finish for a call that may not end within limit.
+func (a *actor) poll(limit time.Duration) (v any, errno string, done bool) {
+	a.s.t.Helper()
 	select {
 	case line, ok := <-a.lines:
 		if !ok {
@@ -96,11 +107,10 @@ func (a *actor) finish() (any, string) {
 		if err := decoder.Decode(&answer); err != nil {
 			a.s.t.Fatalf("actor %d: %v: %s", a.uid, err, line)
 		}
-		return answer.OK, answer.Errno
-	case <-time.After(actorTimeout):
-		a.s.t.Fatalf("actor %d: a call hangs", a.uid)
+		return answer.OK, answer.Errno, true
+	case <-time.After(limit):
+		return nil, "", false
 	}
-	return nil, ""
 }
 
 // call makes a call.

@@ -225,31 +225,6 @@ func TestSizes(t *testing.T) {
 	})
 }
 
-// TestLocksBetweenProcesses are flock and record locks of two processes.
-func TestLocksBetweenProcesses(t *testing.T) {
-	onFileSystems(t, func(t *testing.T, a *actor, dir string) {
-		b := a.s.actorIn(a.uid, dir)
-		a.do("write_file", "file", "content")
-		f, g := a.open("file", unix.O_RDWR), b.open("file", unix.O_RDWR)
-		a.do("flock", f, unix.LOCK_EX)
-		b.want("EAGAIN", "flock", g, unix.LOCK_EX|unix.LOCK_NB)
-		a.do("flock", f, unix.LOCK_SH)
-		b.do("flock", g, unix.LOCK_SH|unix.LOCK_NB)
-		a.do("flock", f, unix.LOCK_UN)
-		b.do("flock", g, unix.LOCK_EX|unix.LOCK_NB)
-		b.do("flock", g, unix.LOCK_UN)
-
-		a.do("setlk", f, "w", 0, 10)
-		b.want("EAGAIN", "setlk", g, "w", 5, 10)
-		b.do("setlk", g, "w", 10, 10)
-		if pid := integer(b.do("getlk", g, "r", 0, 1)); pid != integer(a.do("getpid")) {
-			t.Errorf("F_GETLK: held by %d", pid)
-		}
-		a.do("close", a.open("file", unix.O_RDONLY)) // closing any descriptor gives up a process's locks
-		b.do("setlk", g, "w", 0, 10)
-	})
-}
-
 // TestMappings shares pages between two processes.
 func TestMappings(t *testing.T) {
 	onFileSystems(t, func(t *testing.T, a *actor, dir string) {

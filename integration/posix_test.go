@@ -15,8 +15,6 @@ var posixExceptions = map[string]string{
 	"XAttr":      "no extended attributes: the kernel would ask for one before every write",
 	"XAttrLarge": "no extended attributes",
 	"Tmpfile":    "no O_TMPFILE: nothing of BitBake uses it",
-	"FcntlFlockLocksFile": "fails on every file system: record locks of one process do not exclude each other" +
-		" (go-fuse's own run leaves it out)",
 }
 
 // TestPosixSuite runs go-fuse's cases in fresh folders of a mount of root and of

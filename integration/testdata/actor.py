@@ -56,6 +56,12 @@ def setlk(fd, kind, start, length):
     fcntl.fcntl(fd, fcntl.F_SETLK, struct.pack("hhqqi4x", code, 0, start, length, 0))
 
 
+def setlkw(fd, kind, start, length):
+    """fcntl(F_SETLKW): waits."""
+    code = {"r": fcntl.F_RDLCK, "w": fcntl.F_WRLCK}[kind]
+    fcntl.fcntl(fd, fcntl.F_SETLKW, struct.pack("hhqqi4x", code, 0, start, length, 0))
+
+
 def getlk(fd, kind, start, length):
     """fcntl(F_GETLK): the pid that is in the way, 0 for none."""
     code = {"r": fcntl.F_RDLCK, "w": fcntl.F_WRLCK}[kind]
@@ -123,7 +129,7 @@ calls = {
     "write": lambda fd, text: os.write(fd, raw(text)),
     "pwrite": lambda fd, text, at: os.pwrite(fd, raw(text), at),
     "renameat2": renameat2, "utimens": utimens, "utime": os.utime, "statvfs": statvfs, "touch": touch,
-    "flock": fcntl.flock, "setlk": setlk, "getlk": getlk,
+    "flock": fcntl.flock, "setlk": setlk, "setlkw": setlkw, "getlk": getlk,
     "mmap_open": mmap_open, "mmap_read": mmap_read, "mmap_write": mmap_write,
     "mmap_flush": mmap_flush, "mmap_close": mmap_close,
     "read_file": read_file, "write_file": write_file,
