@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -52,7 +53,8 @@ var (
 )
 
 // is reports whether an entry that was found under the node's name is still
-// this inode. An object stays the same when it is fetched or trimmed.
+// this inode. An object stays the same when it is fetched for the first time,
+// and when it is trimmed, as long as it is not fetched again.
 func (n *fileNode) is(e store.Entry) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,6 +67,9 @@ func (n *fileNode) is(e store.Entry) bool {
 	}
 	if !e.Object || n.key != e.Path || n.created || n.size != e.Size {
 		return false
+	}
+	if e.ID != (store.FileID{}) && n.id != (store.FileID{}) {
+		return false // another file: of the same size, but whose bytes?
 	}
 	n.last = e
 	if e.Local {
@@ -256,8 +261,15 @@ func (n *fileNode) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAtt
 // setScratch changes a scratch file by its name, or by an open handle if it has
 // lost it.
 func (n *fileNode) setScratch(ctx context.Context, a store.Attr) (e store.Entry, err error) {
-	if path, no := pathOf(&n.Inode); no == 0 {
-		return n.st.store.SetAttr(ctx, path, nil, a)
+	path, no := pathOf(&n.Inode)
+	if no == 0 {
+		e, err = n.st.store.SetAttr(ctx, path, nil, a)
+		if !errors.Is(err, syscall.ENOENT) {
+			return e, err
+		}
+		if store.IsObject(path) && a.OnlyTimes() {
+			return n.timesLost(a.Times), nil // it was an object when the kernel looked
+		}
 	}
 	ok, err := n.withFile(func(f *os.File) (err error) {
 		e, err = n.st.store.SetAttr(ctx, "", f, a)
@@ -434,7 +446,7 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 		err = syscall.ENOENT
 	}
 	if err != nil {
-		o.Close()
+		_ = o.Close()
 		return nil, 0, stale(n.st.errno("open", err))
 	}
 	n.st.store.Used(e)
@@ -455,13 +467,17 @@ func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, 
 	}
 	n.mu.Unlock()
 	h := &draftHandle{node: n}
-	if flags&unix.O_TRUNC != 0 {
+	if flags&unix.O_TRUNC == 0 {
+		if e, err := n.entry(ctx); err == nil && e.Object {
+			n.st.store.Used(e)
+		}
+	} else {
 		d, err := n.draftFor(ctx, true)
 		if err == nil {
 			err = d.Truncate(0)
 		}
 		if err != nil {
-			h.Release(ctx)
+			_ = h.Release(ctx)
 			return nil, 0, n.st.errno("open", err)
 		}
 	}

@@ -143,7 +143,7 @@ func (h *draftHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Re
 		if err != nil {
 			return nil, h.node.st.errno("read", err)
 		}
-		defer o.Close()
+		defer func() { _ = o.Close() }()
 		r = o
 	}
 	n, err := r.ReadAt(dest, off)

@@ -136,8 +136,7 @@ func canPassThrough(server *fuse.Server) bool {
 	if no != 0 {
 		return false
 	}
-	server.UnregisterBackingFd(id)
-	return true
+	return server.UnregisterBackingFd(id) == 0
 }
 
 // mendable adds what a person can do to go-fuse's words.

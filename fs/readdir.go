@@ -90,6 +90,12 @@ func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
 	return 0
 }
 
-// Fsyncdir is fsync(2) of a folder: what matters of it is on disk when the
-// store answers, as --durability says.
-func (h *dirHandle) Fsyncdir(context.Context, uint32) syscall.Errno { return 0 }
+// Fsyncdir is fsync(2) of a folder: of its scratch. Objects are on disk when
+// the store answers, as --durability says.
+func (h *dirHandle) Fsyncdir(context.Context, uint32) syscall.Errno {
+	path, no := h.dir.path()
+	if no != 0 {
+		return 0
+	}
+	return h.dir.st.errno("fsyncdir", h.dir.st.store.SyncDir(path))
+}

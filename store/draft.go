@@ -56,7 +56,7 @@ func (s *Store) EditDraft(ctx context.Context, key string, truncate bool) (*Draf
 		return d, err
 	}
 	if err := d.copyFrom(ctx); err != nil {
-		d.Close(ctx)
+		_, _ = d.Close(ctx)
 		return nil, err
 	}
 	return d, nil
@@ -88,7 +88,7 @@ func (d *Draft) copyFrom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer o.Close()
+	defer func() { _ = o.Close() }()
 	e, err := d.store.lookupObject(ctx, d.key)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func (f *fetches) use(key string, n int) {
 	if f.open == nil {
 		f.open = map[string]int{}
 	}
-	if f.open[key] += n; f.open[key] <= 0 {
+	if f.open[key] += n; f.open[key] <= 0 { // an odd name was never counted
 		delete(f.open, key)
 	}
 }
@@ -117,9 +117,11 @@ func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
 			return nil, err
 		}
 		if e.Local {
-			if s.checkUnclean(s.layout.object(key), key) != nil {
+			if err := s.checkUnclean(s.layout.object(key), key); errors.Is(err, errDamaged) {
 				s.breakObject(key)
 				continue
+			} else if err != nil {
+				return nil, err
 			}
 			if f, err := os.Open(s.layout.object(key)); !errors.Is(err, os.ErrNotExist) {
 				return f, err
@@ -143,6 +145,9 @@ func (s *Store) fetch(ctx context.Context, key string) error {
 		s.fetches.running[key] = f
 		s.spawn(func(ctx context.Context) {
 			f.err = s.download(ctx, key)
+			if errors.Is(f.err, remote.ErrCorrupt) {
+				f.err = s.download(ctx, key) // a connection may have broken quietly
+			}
 			s.fetches.mu.Lock()
 			delete(s.fetches.running, key)
 			s.fetches.mu.Unlock()
@@ -165,7 +170,7 @@ func (s *Store) download(ctx context.Context, key string) error {
 	}
 	body, info, err := s.guard.Get(ctx, remote.Key(key), 0)
 	if err != nil {
-		return s.fetchFailed(key, err)
+		return s.fetchFailed(key, info, err)
 	}
 	defer body.Close()
 	if info.Size > s.opt.CacheSize || !s.makeRoom(info.Size) {
@@ -178,10 +183,10 @@ func (s *Store) download(ctx context.Context, key string) error {
 		return errNoRoom
 	}
 	if err != nil {
-		return s.fetchFailed(key, err)
+		return s.fetchFailed(key, info, err)
 	}
 	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() && info.Size == 0 {
-		return s.fetchFailed(key, fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt))
+		return s.fetchFailed(key, info, fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt))
 	}
 	if err := s.keep(tmp, key, sum); err != nil {
 		return err
@@ -242,7 +247,7 @@ func (s *Store) keep(tmp, key, sum string) error {
 
 // fetchFailed says what a failed download means: gone, worthless, or only
 // unreachable.
-func (s *Store) fetchFailed(key string, err error) error {
+func (s *Store) fetchFailed(key string, info remote.Info, err error) error {
 	switch {
 	case errors.Is(err, remote.ErrNotExist):
 		s.noteGone(key)
@@ -250,7 +255,7 @@ func (s *Store) fetchFailed(key string, err error) error {
 		return errNotExist
 	case errors.Is(err, remote.ErrCorrupt):
 		s.warn(key, "remote's object is corrupt, the next publish replaces it: "+oneLine(err))
-		s.names.setCorrupt(key, true)
+		s.names.setCorrupt(key, &info)
 		s.changed(key)
 	case s.ctx.Err() == nil:
 		s.quiet.warn("not fetched", "error", err)
@@ -268,6 +273,7 @@ type farReader struct {
 	mu   sync.Mutex
 	body io.ReadCloser
 	at   int64
+	info remote.Info // of the first request: the next must be of the same content
 }
 
 // ReadAt reads at off, and asks the remote again if that is not where the last
@@ -294,9 +300,16 @@ func (r *farReader) seek(off int64) error {
 		r.body.Close()
 		r.body = nil
 	}
-	body, _, err := r.guard.Get(r.ctx, r.key, off)
+	body, info, err := r.guard.Get(r.ctx, r.key, off)
 	if err != nil {
 		return err
+	}
+	if r.info.Key == "" {
+		r.info = info
+	}
+	if info.Size != r.info.Size || !info.ModTime.Equal(r.info.ModTime) {
+		body.Close()
+		return fmt.Errorf("%s: replaced while it was read: %w", r.key, remote.ErrCorrupt)
 	}
 	r.body, r.at = body, off
 	return nil

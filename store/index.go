@@ -50,6 +50,7 @@ type shard struct {
 	listed  time.Time        // zero: not in this run
 	known   bool             // listed or loaded: lookups need not wait
 	used    bool             // looked up in this run
+	found   bool             // it is a folder of the remote
 	running *listing         // not nil while it is being listed
 }
 
@@ -166,6 +167,7 @@ func (x *index) drop(key remote.Key) {
 		if _, ok := lf.names[base]; ok {
 			delete(lf.names, base)
 			x.objects--
+			x.peak = max(x.objects, x.peak-1) // that was us, and no surprise
 		}
 		if len(lf.names) == 0 {
 			delete(sh.leaves, ln)
@@ -257,7 +259,7 @@ func (x *index) subfolders(dir string, fn func(name string, folder bool, info re
 	}
 	seen := map[string]bool{}
 	for name, sh := range x.shards {
-		if len(sh.leaves) == 0 || !strings.HasPrefix(name, prefix) || name == dir {
+		if len(sh.leaves) == 0 && (sh.known || !sh.found) || !strings.HasPrefix(name, prefix) || name == dir {
 			continue
 		}
 		first, _, _ := strings.Cut(name[len(prefix):], "/")

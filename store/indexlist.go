@@ -299,12 +299,13 @@ func (x *index) fill(ctx context.Context) (err error) {
 	var all []*shard
 	x.mu.Lock()
 	for _, n := range names {
-		x.shard(n)
+		x.shard(n).found = true
 	}
 	for _, sh := range x.shards {
 		all = append(all, sh)
 	}
 	x.mu.Unlock()
+	x.filled(nil) // which folders there are is known now
 	if err := x.listAll(ctx, all); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (s *Store) isOurs(key string) bool {
 // worthless reports whether the remote's object is none: an empty archive
 // breaks a build, and what was found corrupt is a miss until it is replaced.
 func (s *Store) worthless(info remote.Info) bool {
-	if s.names.isCorrupt(string(info.Key)) {
+	if s.names.isCorrupt(info) {
 		return true
 	}
 	n, ok := sstate.ParsePath(string(info.Key))
@@ -274,7 +274,7 @@ func (s *Store) dropLocal(key string) {
 
 // noteOnRemote tells the index what the remote has.
 func (s *Store) noteOnRemote(info remote.Info) {
-	s.names.setCorrupt(string(info.Key), false)
+	s.names.setCorrupt(string(info.Key), nil)
 	if s.index != nil {
 		s.index.put(info)
 		return

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"sstatefs/remote"
 	"sstatefs/sstate"
 )
 
@@ -14,16 +15,16 @@ import (
 // mirrors a folder of the cache and is filled from it at start.
 type names struct {
 	mu      *sync.RWMutex
-	removed map[string]bool // whiteouts
-	pinned  map[string]bool // published under --read-only
-	odd     map[string]bool // scratch under an object's name: links, folders, devices
-	corrupt map[string]bool // found empty or mangled on the remote in this run
+	removed map[string]bool        // whiteouts
+	pinned  map[string]bool        // published under --read-only
+	odd     map[string]bool        // scratch under an object's name: links, folders, devices
+	corrupt map[string]remote.Info // what was found mangled on the remote in this run
 }
 
 func newNames() names {
 	return names{
 		mu: &sync.RWMutex{}, removed: map[string]bool{}, pinned: map[string]bool{},
-		odd: map[string]bool{}, corrupt: map[string]bool{},
+		odd: map[string]bool{}, corrupt: map[string]remote.Info{},
 	}
 }
 
@@ -46,20 +47,36 @@ func (n names) put(set map[string]bool, key string, in bool) {
 func (n names) isRemoved(key string) bool      { return n.has(n.removed, key) }
 func (n names) isPinned(key string) bool       { return n.has(n.pinned, key) }
 func (n names) isOdd(path string) bool         { return n.has(n.odd, path) }
-func (n names) isCorrupt(key string) bool      { return n.has(n.corrupt, key) }
 func (n names) setRemoved(key string, in bool) { n.put(n.removed, key, in) }
 func (n names) setPinned(key string, in bool)  { n.put(n.pinned, key, in) }
 func (n names) setOdd(path string, in bool)    { n.put(n.odd, path, in) }
-func (n names) setCorrupt(key string, in bool) { n.put(n.corrupt, key, in) }
-func (n names) below(set map[string]bool, dir string) bool {
+
+// setCorrupt marks what the remote has under a key as mangled, or forgets it.
+func (n names) setCorrupt(key string, what *remote.Info) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if what != nil {
+		n.corrupt[key] = *what
+	} else {
+		delete(n.corrupt, key)
+	}
+}
+
+// isCorrupt reports whether this is what was found mangled. Somebody may have
+// put it right since.
+func (n names) isCorrupt(info remote.Info) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	for k := range set {
-		if dir == "" || strings.HasPrefix(k, dir+"/") {
-			return true
-		}
-	}
-	return false
+	was, ok := n.corrupt[string(info.Key)]
+	return ok && was.Size == info.Size && was.ModTime.Equal(info.ModTime)
+}
+
+// wasCorrupt reports whether anything was found mangled under a key.
+func (n names) wasCorrupt(key string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	_, ok := n.corrupt[key]
+	return ok
 }
 
 // moveOdd follows the rename of scratch.

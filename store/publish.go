@@ -61,8 +61,11 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		return nil, errExist // another publisher was quicker
 	}
 	o := opCreate
-	if p.force && exists || s.names.isCorrupt(p.key) {
+	switch {
+	case p.force && (exists || localID(s.layout.object(p.key)) != before), s.names.wasCorrupt(p.key):
 		o = opReplace
+	case s.names.isRemoved(p.key) && s.opt.Unlink == UnlinkRemote:
+		o = opReplace // also if the remote would not let go of the old one
 	}
 	return s.commit(p, o, &st)
 }
@@ -89,18 +92,14 @@ func (s *Store) roomInQueue(p publishing, size int64) error {
 // commit makes the names: first in the queue, then in objects/. Recovery
 // completes the second. Called with the key lock.
 func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
-	var e *entry
-	var record string
 	if s.readOnly() {
-		record = s.layout.pinned(p.key)
-		os.Remove(record)
-	} else {
-		e = &entry{
-			seq: s.queue.nextSeq(), key: p.key, op: o, size: int64(st.Size), ino: st.Ino,
-			queued: s.now(), tried: make(chan struct{}),
-		}
-		record = s.queue.path(e, false)
+		return nil, s.pin(p, st)
 	}
+	e := &entry{
+		seq: s.queue.nextSeq(), key: p.key, op: o, size: int64(st.Size), ino: st.Ino,
+		queued: s.now(), tried: make(chan struct{}),
+	}
+	record := s.queue.path(e, false)
 	s.queue.moving.Add(1)
 	defer s.queue.moved.Add(1)
 	if err := s.tryWithRoom(func() error { return linkInto(p.from, record) }); err != nil {
@@ -112,24 +111,53 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 	}
 	s.syncNames(record, s.layout.dir)
 	s.syncNames(s.layout.object(p.key), s.layout.dir)
-	if s.names.isOdd(p.key) {
-		os.RemoveAll(s.layout.scratch(p.key))
-		s.names.setOdd(p.key, false)
-	}
-	s.unwhiteout(p.key)
-	s.touches.forget(p.key)
-	if e == nil {
-		s.names.setPinned(p.key, true)
-		s.queue.hidePinned(st.Ino, 1)
-	} else {
-		s.enqueue(e)
-	}
-	s.dirty.Store(true)
-	s.ledger.note(Event{Kind: EventPublish, Key: p.key, Bytes: int64(st.Size)}, func(t *Stats) {
-		t.Published.Objects++
-		t.Published.Bytes += int64(st.Size)
-	})
+	s.enqueue(e)
+	s.committed(p.key, int64(st.Size))
 	return e, nil
+}
+
+// pin is commit under --read-only: the name in pinned/ is for ever.
+func (s *Store) pin(p publishing, st *unix.Statx_t) error {
+	record := s.layout.pinned(p.key)
+	old := localID(record)
+	err := s.tryWithRoom(func() error {
+		tmp := s.temporary()
+		if err := os.Link(p.from, tmp); err != nil {
+			return err
+		}
+		defer os.Remove(tmp)
+		return withFolders(record, func() error { return os.Rename(tmp, record) })
+	})
+	if err == nil {
+		err = s.tryWithRoom(func() error { return s.place(p.from, p.key) })
+	}
+	if err != nil {
+		return err
+	}
+	if old != (FileID{}) {
+		s.queue.hidePinned(old.Ino, -1)
+	}
+	s.names.setPinned(p.key, true)
+	s.queue.hidePinned(st.Ino, 1)
+	s.committed(p.key, int64(st.Size))
+	return nil
+}
+
+// committed notes that a key has new content here.
+func (s *Store) committed(key string, size int64) {
+	if s.names.isOdd(key) {
+		if err := os.RemoveAll(s.layout.scratch(key)); err != nil {
+			s.quiet.warn("scratch under an object's name not removed", "error", err)
+		}
+		s.names.setOdd(key, false)
+	}
+	s.unwhiteout(key)
+	s.touches.forget(key)
+	s.dirty.Store(true)
+	s.ledger.note(Event{Kind: EventPublish, Key: key, Bytes: size}, func(t *Stats) {
+		t.Published.Objects++
+		t.Published.Bytes += size
+	})
 }
 
 // enqueue hands an entry to the senders.

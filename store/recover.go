@@ -86,13 +86,18 @@ func (s *Store) checkAll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		switch {
-		case s.checkUnclean(s.layout.object(c.key), c.key) == nil:
-		case s.queue.pending(c.key):
+		switch err := s.checkUnclean(s.layout.object(c.key), c.key); {
+		case err == nil:
+		case s.queue.pending(c.key), !errors.Is(err, errDamaged):
 			waiting = true
 		default:
 			s.breakObject(c.key)
 			s.changed(c.key)
+		}
+	}
+	for _, e := range s.queue.hurry() {
+		if e.op != opRemove && s.checkUnclean(s.queue.path(e, false), e.key) != nil {
+			waiting = true
 		}
 	}
 	if waiting || ctx.Err() != nil {
@@ -248,7 +253,11 @@ func (s *Store) checkUnclean(path, key string) error {
 	if _, ok := s.checked.Load(id); ok {
 		return nil
 	}
-	if err := s.checkFile(path, key); err != nil {
+	err := s.checkFile(path, key)
+	if err != nil && !isDamage(err) {
+		return err // it could not be read, which says nothing of its content
+	}
+	if err != nil {
 		s.log.Error("object did not survive the unclean stop, it is set aside", "key", key, "error", err)
 		s.ledger.note(Event{Kind: EventWarning, Key: key, Message: "damaged, set aside: " + oneLine(err)}, nil)
 		return fmt.Errorf("%w: %w", errDamaged, err)
@@ -257,11 +266,20 @@ func (s *Store) checkUnclean(path, key string) error {
 	return nil
 }
 
+// errSum is content with another checksum than was noted.
+var errSum = errors.New("checksum differs")
+
+// isDamage tells wrong content from trouble in reading it.
+func isDamage(err error) bool {
+	return errors.Is(err, errSum) || errors.Is(err, sstate.ErrEmpty) ||
+		errors.Is(err, sstate.ErrTruncated) || errors.Is(err, sstate.ErrCorrupt)
+}
+
 func (s *Store) checkFile(path, key string) error {
 	if want := s.sums.get(path, key); want != "" {
 		got, err := fileSum(path)
 		if err == nil && got != want {
-			err = fmt.Errorf("sha256 is %s, was %s", got, want)
+			err = fmt.Errorf("%w: %s, was %s", errSum, got, want)
 		}
 		return err
 	}

@@ -18,15 +18,18 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	unlock := s.keys.lock(key)
 	defer unlock()
 	s.cancelPublishes(key)
-	if err := s.whiteout(key); err != nil {
-		return nil, err
-	}
 	var e *entry
 	if s.opt.Unlink == UnlinkRemote && !s.readOnly() {
 		var err error
-		if e, err = s.queueRemoval(key); err != nil {
+		if e, err = s.queueRemoval(key); err != nil { // before the whiteout: recovery makes that
 			return nil, err
 		}
+	}
+	if err := s.whiteout(key); err != nil {
+		return nil, err
+	}
+	if e != nil {
+		s.enqueue(e)
 	}
 	s.unpin(key)
 	s.dropLocal(key)
@@ -53,11 +56,7 @@ func (s *Store) queueRemoval(key string) (*entry, error) {
 		}
 		return f.Close()
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.enqueue(e)
-	return e, nil
+	return e, err
 }
 
 // removalSent takes the whiteout back: the remote has lost the key. A publish

@@ -23,6 +23,7 @@ func (s *Store) published(path string) bool { return isObject(path) && !s.names.
 // are the same inode, fetched first.
 func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
 	src, err := s.content(ctx, from)
+	defer s.release(from)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -67,6 +68,7 @@ func (s *Store) content(ctx context.Context, path string) (string, error) {
 	if !s.published(path) {
 		return s.layout.scratch(path), nil
 	}
+	s.fetches.use(path, 1) // the caller gives it back, and until then it stays
 	f, err := s.openLocal(ctx, path)
 	if err != nil {
 		if errors.Is(err, errNoRoom) {
@@ -75,6 +77,13 @@ func (s *Store) content(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	return s.layout.object(path), f.Close()
+}
+
+// release ends the use of what content gave.
+func (s *Store) release(path string) {
+	if isObject(path) {
+		s.fetches.use(path, -1)
+	}
 }
 
 func regular(path string) bool {
@@ -133,6 +142,7 @@ func (s *Store) renameObject(ctx context.Context, from, to string, flags uint32)
 		return syscall.EPERM
 	}
 	src, err := s.content(ctx, from)
+	defer s.release(from)
 	if err != nil {
 		return err
 	}

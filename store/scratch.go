@@ -185,6 +185,19 @@ func (s *Store) made(ctx context.Context, path string, mode uint32, who Caller, 
 	return s.lookupScratch(ctx, path)
 }
 
+// SyncDir brings the scratch names of a folder to disk.
+func (s *Store) SyncDir(path string) error {
+	d, err := os.Open(s.layout.scratch(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // it has none
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 // Rmdir removes a folder that has nothing below it.
 func (s *Store) Rmdir(ctx context.Context, path string) error {
 	if s.hasObjects(ctx, path) {
@@ -252,6 +265,11 @@ type Attr struct {
 	Mode, UID, GID *uint32
 	Size           *int64
 	Times          Times
+}
+
+// OnlyTimes reports whether nothing but times is asked for.
+func (a Attr) OnlyTimes() bool {
+	return a.Mode == nil && a.UID == nil && a.GID == nil && a.Size == nil
 }
 
 // SetAttr changes a scratch file: f if it is not nil, else the one at path.

@@ -104,6 +104,9 @@ func (s *Store) send(ctx context.Context, e *entry) {
 func (s *Store) perform(ctx context.Context, e *entry) error {
 	key := remote.Key(e.key)
 	if e.op == opRemove {
+		if e.attempts > 0 && s.isNewer(ctx, e) {
+			return nil
+		}
 		return s.guard.Delete(ctx, key)
 	}
 	path := s.queue.path(e, false)
@@ -123,6 +126,17 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 		s.sums.set(path, e.key, src.sum)
 	}
 	return err
+}
+
+// isNewer reports whether the remote's object came after its removal was asked
+// for: another host has published it anew while the remote was away.
+func (s *Store) isNewer(ctx context.Context, e *entry) bool {
+	info, err := s.guard.Stat(ctx, remote.Key(e.key))
+	if err != nil || !info.ModTime.After(e.queued) {
+		return false
+	}
+	s.warn(e.key, "not removed from the remote: it was published anew since")
+	return true
 }
 
 // settleExist decides what a create means that found the key taken. It is ours

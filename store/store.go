@@ -97,7 +97,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.guard.Watch(s.remoteChanged)
 	s.openIndex()
 	s.start()
-	return s, ctx.Err()
+	if ctx.Err() != nil {
+		_, err := s.Close(ctx)
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return s, nil
 }
 
 // openCache does everything about the cache directory that can fail.

@@ -262,7 +262,7 @@ func (s *Store) ReadDir(ctx context.Context, path string) ([]DirEntry, error) {
 		if folder && couldHoldObjects(p) && !seen[name] && s.hasObjects(ctx, p) {
 			add(DirEntry{Name: name, Mode: unix.S_IFDIR})
 		}
-		if !folder && isObject(p) && !s.names.isRemoved(p) && !s.names.isCorrupt(p) && !seen[name] && s.isVisible(ctx, p) {
+		if !folder && isObject(p) && !s.names.isRemoved(p) && !seen[name] && s.isVisible(ctx, p) {
 			add(DirEntry{Name: name, Mode: unix.S_IFREG})
 		}
 		return nil
