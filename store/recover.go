@@ -21,6 +21,7 @@ import (
 //   - scratch of the temporary grammar goes, its writers are dead;
 //   - an entry of the queue without its name in objects/ gets it;
 //   - the last entry of a key decides: a removal without its whiteout gets it;
+//   - a signature whose archive was never published goes;
 //   - held entries are tried again.
 //
 // After an unclean stop objects that changed since the last sync are checked
@@ -44,6 +45,11 @@ func (s *Store) recover() error {
 		last[e.key] = e
 	}
 	for _, e := range entries {
+		if s.isForsaken(e, last) {
+			s.queue.erase(e, false)
+			s.dropLocal(e.key)
+			continue
+		}
 		if last[e.key] == e {
 			if err := s.complete(e); err != nil {
 				return err
@@ -52,6 +58,21 @@ func (s *Store) recover() error {
 		s.enqueue(e)
 	}
 	return nil
+}
+
+// isForsaken reports whether a signature's archive never came: whoever was
+// about to publish it is dead, and the signature would only keep out the next
+// one, or be taken for that of another host's archive.
+func (s *Store) isForsaken(e *entry, last map[string]*entry) bool {
+	if !strings.HasSuffix(e.key, sstate.SideSig) || e.op == opRemove {
+		return false
+	}
+	archive := sstate.ArchivePath(e.key)
+	if a := last[archive]; a != nil && a.op != opRemove {
+		return false
+	}
+	bytes, sig := localID(s.layout.object(archive)), localID(s.queue.path(e, false))
+	return bytes == (FileID{}) || bytes.Birth > sig.Birth
 }
 
 // markRunning replaces the clean-stop mark by its opposite.

@@ -273,6 +273,25 @@ func TestSignatureBelongsToItsArchive(t *testing.T) {
 		r.wantRemote(archive, "bytes")
 		eventually(t, "the signature follows", func() bool { return r.mem.Snapshot()[remote.Key(archive+".sig")] != nil })
 	})
+	t.Run("dropped at the next start when its archive never came", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.mustPublish(archive+".sig", "sig")
+		r.crash()
+		r.open()
+		r.wantMiss(archive + ".sig")
+		if left := r.flush(); left != (Left{}) {
+			t.Errorf("left %+v", left)
+		}
+	})
+	t.Run("replaced when its archive never came", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.mustPublish(archive+".sig", "of a build that was cut off")
+		r.mustPublish(archive+".sig", "sig")
+		r.mustPublish(archive, "bytes")
+		eventually(t, "the signature follows", func() bool {
+			return string(r.mem.Snapshot()[remote.Key(archive+".sig")]) == "sig"
+		})
+	})
 	t.Run("dropped when the archive lost", func(t *testing.T) {
 		r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish = PublishQueue })
 		r.mem.Fail("put", remote.ErrUnavailable)
