@@ -34,6 +34,7 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	_, err := s.lookupObject(ctx, p.key)
 	exists := err == nil
 	if exists && p.name.Side == sstate.SideSig && s.isOrphan(ctx, p.key) {
+		s.awaitTries(ctx, p.key)
 		s.dropSignature(p.key) // of a build that was cut off; it must not keep out the next
 		before, exists = FileID{}, false
 	}
@@ -74,6 +75,19 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 func (s *Store) isOrphan(ctx context.Context, sig string) bool {
 	archive := sstate.ArchivePath(sig)
 	return s.queue.pending(sig) && !s.queue.pending(archive) && !s.isVisible(ctx, archive)
+}
+
+// awaitTries waits until no entry of a key is on its first try, at most a
+// second: a signature without its archive is looked at and put aside at once.
+func (s *Store) awaitTries(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, tried := range s.queue.firstTries(key) {
+		select {
+		case <-tried:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // roomInQueue refuses archives that would overfill the queue. Signatures are

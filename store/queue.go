@@ -378,6 +378,16 @@ func (q *queue) unsent(key string) int {
 	return n
 }
 
+// firstTries are the channels that close when the entries of a key were tried.
+func (q *queue) firstTries(key string) (tries []chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.chains[key] {
+		tries = append(tries, e.tried)
+	}
+	return tries
+}
+
 // cancel takes out all entries of a key that are not on their way and returns
 // them, to be erased.
 func (q *queue) cancel(key string) []*entry {
