@@ -15,6 +15,13 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	if s.opt.Unlink == UnlinkRefuse {
 		return nil, syscall.EPERM
 	}
+	// The folder outlives its last object, as it does on a disk: rm -r removes it
+	// next, and does not like to find it gone.
+	if dir := parent(key); dir != "" {
+		if err := os.MkdirAll(s.layout.scratch(dir), 0o775); err != nil {
+			return nil, err
+		}
+	}
 	unlock := s.keys.lock(key)
 	defer unlock()
 	s.cancelPublishes(key)
