@@ -355,13 +355,20 @@ func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, erro
 	return d, nil
 }
 
-// Readlink is readlink(2).
+// Readlink is readlink(2), of this link: another may have been renamed over it.
 func (n *fileNode) Readlink(context.Context) ([]byte, syscall.Errno) {
+	var target string
 	path, no := pathOf(&n.Inode)
-	if no != 0 {
-		return nil, stale(no)
+	err := error(no)
+	if no == 0 {
+		target, err = n.st.store.Readlink(path)
 	}
-	target, err := n.st.store.Readlink(path)
+	if err != nil {
+		_, _ = n.withFile(func(f *os.File) error {
+			target, err = store.ReadlinkOpen(f)
+			return err
+		})
+	}
 	return []byte(target), stale(n.st.errno("readlink", err))
 }
 

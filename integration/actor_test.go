@@ -125,7 +125,7 @@ func (a *actor) do(name string, args ...any) any {
 	a.s.t.Helper()
 	v, errno := a.call(name, args...)
 	if errno != "" {
-		a.s.t.Fatalf("uid %d: %s%v = %s, want success", a.uid, name, args, errno)
+		a.s.t.Fatalf("uid %d: %s%.300v = %s, want success", a.uid, name, args, errno)
 	}
 	return v
 }
@@ -134,7 +134,7 @@ func (a *actor) do(name string, args ...any) any {
 func (a *actor) want(errno, name string, args ...any) {
 	a.s.t.Helper()
 	if _, got := a.call(name, args...); got != errno {
-		a.s.t.Errorf("uid %d: %s%v = %q, want %q", a.uid, name, args, got, errno)
+		a.s.t.Errorf("uid %d: %s%.300v = %q, want %q", a.uid, name, args, got, errno)
 	}
 }
 

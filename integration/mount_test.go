@@ -34,8 +34,7 @@ type mount struct {
 	hung  sync.Once
 }
 
-// mountLimit is when a guardian thinks that a mount hangs. A test that needs
-// longer moves it with extend.
+// mountLimit is when a guardian thinks that a mount hangs.
 const mountLimit = 2 * time.Minute
 
 // startLimit bounds the start of a daemon and the waiting for its end.
@@ -130,9 +129,6 @@ func (m *mount) abort() {
 	m.dev.abort()
 	_ = m.cmd.Process.Kill()
 }
-
-// extend gives a long test more time.
-func (m *mount) extend(d time.Duration) { m.alarm.Reset(d) }
 
 // kill is kill -9. The dead mount stays.
 func (m *mount) kill() {

@@ -72,19 +72,18 @@ func TestWaitingForLocks(t *testing.T) {
 		if _, errno := b.finish(); errno != "" {
 			t.Errorf("F_SETLKW = %s", errno)
 		}
-		a.begin("setlkw", f, "w", 0, 10)
 		c.begin("setlkw", h, "r", 5, 1)
-		b.end() // a process that dies has no locks
-		if _, errno, done := a.poll(actorTimeout); !done || errno != "" {
-			if _, errno := c.finish(); errno != "" {
-				t.Errorf("F_SETLKW after the holder died = %s", errno)
-			}
-			a.finish()
-			return
+		if _, _, done := c.poll(50 * time.Millisecond); done {
+			t.Fatalf("F_SETLKW did not wait")
 		}
-		a.do("close", f)
+		b.end() // a process that dies has no locks
 		if _, errno := c.finish(); errno != "" {
-			t.Errorf("F_SETLKW after a close = %s", errno)
+			t.Errorf("F_SETLKW after the holder died = %s", errno)
+		}
+		a.begin("setlkw", f, "w", 0, 10)
+		c.do("close", h)
+		if _, errno := a.finish(); errno != "" {
+			t.Errorf("F_SETLKW after the holder closed the file = %s", errno)
 		}
 	})
 }

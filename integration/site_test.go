@@ -34,6 +34,7 @@ type site struct {
 	dir    string
 	remote string // the directory
 	mounts []*mount
+	disks  []string // file systems that are mounted for the test
 }
 
 // newSite makes a folder that every user can reach. After the test nothing is
@@ -98,6 +99,11 @@ func (s *site) close() {
 	}
 	for _, p := range processesOf(s.dir) {
 		s.t.Errorf("still running after the test: %s", p)
+	}
+	for _, dir := range s.disks {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			s.t.Errorf("unmount %s: %v", dir, err)
+		}
 	}
 	if err := os.RemoveAll(s.dir); err != nil && !s.t.Failed() {
 		s.t.Errorf("clean up: %v", err)
@@ -216,8 +222,9 @@ func parseFacts(t *testing.T, text string) facts {
 func (f facts) find(path string) (any, error) {
 	var at any = map[string]any(f)
 	for _, key := range strings.Split(path, ".") {
-		object, ok := at.(map[string]any)
-		if at, ok = object[key]; !ok {
+		object, _ := at.(map[string]any)
+		value, ok := object[key]
+		if at = value; !ok {
 			return nil, fmt.Errorf("no key %q of %q in %v", key, path, f)
 		}
 	}

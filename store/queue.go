@@ -55,6 +55,7 @@ type entry struct {
 	reason    string // of the last failure
 	answered  bool   // tried is closed
 	blessed   bool   // a signature whose archive we have sent while it waited
+	doomed    bool   // a signature whose archive lost while it was looked at
 	tries     uint64 // ended tries, for flush
 }
 
@@ -283,17 +284,37 @@ func (q *queue) endings() uint64 {
 	return q.ended
 }
 
-// park keeps a signature back until its archive is sent. endings is from before
-// it was found that it is not: if a chain has ended since, it is looked at again.
-func (q *queue) park(e *entry, endings uint64) {
+// doom condemns the signatures of a key that are being looked at just now.
+func (q *queue) doom(sig string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, e := range q.chains[sig] {
+		e.doomed = true
+	}
+}
+
+func (q *queue) isDoomed(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return e.doomed
+}
+
+// park keeps a signature back until its archive is sent, and says no if that has
+// lost. endings is from before it was found that it is not sent: if a chain has
+// ended since, it is looked at again.
+func (q *queue) park(e *entry, endings uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.doomed {
+		return false
+	}
 	if q.ended != endings {
 		q.push(e)
-		return
+		return true
 	}
 	e.state, e.reason = parked, "its archive is not on the remote"
 	q.answer(e)
+	return true
 }
 
 // hold moves an entry to the held ones. It says no when a newer entry of the

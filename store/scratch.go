@@ -138,6 +138,16 @@ func (s *Store) OpenPath(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// ReadlinkOpen reads a symbolic link that OpenPath holds.
+func ReadlinkOpen(f *os.File) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(int(f.Fd()), "", buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
 // Reopen opens a file once more that is open, and may have no name any more.
 func Reopen(f *os.File, flags int) (*os.File, error) {
 	fd, err := unix.Open(fdPath(f), flags&openFlags|unix.O_CLOEXEC, 0)

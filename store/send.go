@@ -80,7 +80,9 @@ func (s *Store) nextEntry(ctx context.Context, timer *time.Timer) (*entry, time.
 func (s *Store) send(ctx context.Context, e *entry) {
 	endings := s.queue.endings()
 	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && !s.archiveSent(ctx, e) {
-		s.queue.park(e, endings)
+		if !s.queue.park(e, endings) {
+			s.dropEntry(e)
+		}
 		return
 	}
 	err := s.perform(ctx, e)
@@ -168,6 +170,14 @@ func (s *Store) settleExist(ctx context.Context, e *entry, exist error) error {
 // sent ends an entry that the remote has.
 func (s *Store) sent(e *entry) {
 	s.outage.Store(false)
+	if s.queue.isDoomed(e) {
+		// Its archive lost while it was under way.
+		if err := s.guard.Delete(s.ctx, remote.Key(e.key)); err != nil {
+			s.quiet.warn("signature of another archive left on the remote", "key", e.key, "error", err)
+		}
+		s.dropEntry(e)
+		return
+	}
 	if e.op == opRemove {
 		s.removalSent(e)
 	} else {
@@ -206,6 +216,7 @@ func (s *Store) lost(ctx context.Context, e *entry) {
 func (s *Store) dropSignature(sig string) {
 	unlock := s.keys.lock(sig)
 	defer unlock()
+	s.queue.doom(sig)
 	entries := s.queue.cancel(sig)
 	for _, e := range entries {
 		s.queue.erase(e, false)
@@ -214,6 +225,17 @@ func (s *Store) dropSignature(sig string) {
 		s.dropLocal(sig)
 		s.changed(sig)
 	}
+}
+
+// dropEntry ends a signature that belongs to no archive.
+func (s *Store) dropEntry(e *entry) {
+	unlock := s.keys.lock(e.key)
+	if localID(s.queue.path(e, false)) == localID(s.layout.object(e.key)) {
+		s.dropLocal(e.key)
+	}
+	unlock()
+	s.queue.conclude(e)
+	s.changed(e.key)
 }
 
 // archiveSent reports whether a signature's archive is on the remote with the
