@@ -139,49 +139,6 @@ func (n *fileNode) OnForget() {
 	n.st.ids.forget(id)
 }
 
-// haunt gives the node an O_PATH descriptor of its file, before it loses a name.
-func (n *fileNode) haunt(f *os.File) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.ghost != nil {
-		return false
-	}
-	n.ghost = f
-	return true
-}
-
-// exorcise takes the descriptor back.
-func (n *fileNode) exorcise() {
-	n.inUse.Lock()
-	defer n.inUse.Unlock()
-	n.mu.Lock()
-	f := n.ghost
-	n.ghost = nil
-	n.mu.Unlock()
-	if f != nil {
-		f.Close()
-	}
-}
-
-// withFile calls fn with an open local file of the node, and reports whether
-// there is one. The file stays open meanwhile: RELEASE comes at any time.
-func (n *fileNode) withFile(fn func(f *os.File) error) (ok bool, err error) {
-	n.inUse.RLock()
-	defer n.inUse.RUnlock()
-	n.mu.Lock()
-	f := n.ghost
-	for _, h := range n.handles {
-		if h.file != nil {
-			f = h.file
-		}
-	}
-	n.mu.Unlock()
-	if f == nil {
-		return false, nil
-	}
-	return true, fn(f)
-}
-
 // entry finds out how the node is now: by its draft, by its name, by an open
 // handle, or, if it has none of these any more, by what it was.
 func (n *fileNode) entry(ctx context.Context) (store.Entry, error) {
@@ -281,80 +238,6 @@ func (n *fileNode) setScratch(ctx context.Context, a store.Attr) (e store.Entry,
 	return e, err
 }
 
-// setObject changes what may be changed of an object: its times. Its size only
-// in a draft. Owner and mode are accepted and stay, as for BitBake's chmod of
-// what it has just published.
-func (n *fileNode) setObject(ctx context.Context, key string, a store.Attr) (store.Entry, error) {
-	n.mu.Lock()
-	draft, created, writers := n.draft, n.created, n.writers
-	n.mu.Unlock()
-	if a.Size != nil {
-		if writers == 0 {
-			return store.Entry{}, syscall.EPERM
-		}
-		d, err := n.draftFor(ctx, *a.Size == 0)
-		if err == nil {
-			err = d.Truncate(*a.Size)
-		}
-		if err != nil {
-			return store.Entry{}, err
-		}
-		if draft == nil && !created {
-			return n.entry(ctx)
-		}
-	}
-	if draft != nil && created {
-		return draft.Stat()
-	}
-	if a.Times.Atime != nil || a.Times.Mtime != nil {
-		if e, err := n.st.store.SetTimes(ctx, key, a.Times); err == nil {
-			return e, nil
-		}
-		return n.timesLost(a.Times), nil
-	}
-	return n.entry(ctx)
-}
-
-// timesLost answers utimensat of an object that went away, or out of reach,
-// after it was looked up: BitBake stops at once if touching what it has just
-// seen fails.
-func (n *fileNode) timesLost(t store.Times) store.Entry {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	e := n.last
-	if t.Atime != nil {
-		e.Atime = *t.Atime
-	}
-	if t.Mtime != nil {
-		e.Mtime = *t.Mtime
-	}
-	return e
-}
-
-// draftFor gives the draft of an object that is being written to, a private
-// copy.
-func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, error) {
-	n.drafting.Lock()
-	defer n.drafting.Unlock()
-	n.mu.Lock()
-	d, key := n.draft, n.key
-	n.mu.Unlock()
-	if d != nil {
-		return d, nil
-	}
-	if e, err := n.entry(ctx); err == nil && e.Nlink > 1 {
-		return nil, syscall.EPERM // which of its names is written to cannot be told
-	}
-	d, err := n.st.store.EditDraft(ctx, key, empty) // may fetch: not under mu
-	if err != nil {
-		return nil, err
-	}
-	n.mu.Lock()
-	n.draft = d
-	n.mu.Unlock()
-	return d, nil
-}
-
 // Readlink is readlink(2), of this link: another may have been renamed over it.
 func (n *fileNode) Readlink(context.Context) ([]byte, syscall.Errno) {
 	var target string
@@ -396,51 +279,6 @@ func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint3
 	return n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE, 0
 }
 
-// reopen opens a scratch file by its name, or by an open handle if it has lost
-// it.
-func (n *fileNode) reopen(flags int) (f *os.File, err error) {
-	if path, no := pathOf(&n.Inode); no == 0 {
-		if f, err = n.openNamed(path, flags); err == nil {
-			return f, nil
-		}
-	}
-	ok, missing := n.withFile(func(open *os.File) (err error) {
-		f, err = store.Reopen(open, flags)
-		return err
-	})
-	if ok {
-		return f, missing
-	}
-	if err == nil {
-		err = syscall.ENOENT
-	}
-	return nil, err
-}
-
-// openNamed opens the file of a name, if that is still this node's: another may
-// have been renamed over it a moment ago.
-func (n *fileNode) openNamed(path string, flags int) (*os.File, error) {
-	f, err := n.st.store.OpenFile(path, flags&^unix.O_TRUNC)
-	if err != nil {
-		return nil, err
-	}
-	e, err := n.st.store.StatFile(path, f)
-	n.mu.Lock()
-	same := e.ID == n.id
-	n.mu.Unlock()
-	if err == nil && !same {
-		err = syscall.ENOENT
-	}
-	if err == nil && flags&unix.O_TRUNC != 0 {
-		err = store.Empty(f)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, uint32, syscall.Errno) {
 	o, err := n.st.store.Open(ctx, key)
 	if err != nil {
@@ -462,33 +300,6 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 		return h, fuse.FOPEN_DIRECT_IO, 0
 	}
 	return h, fuse.FOPEN_KEEP_CACHE, 0
-}
-
-// openDraft opens an object for writing.
-func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	n.mu.Lock()
-	n.writers++
-	n.users++
-	if n.users == 1 {
-		n.passes = false // this one has no backing file: none may have one beside it
-	}
-	n.mu.Unlock()
-	h := &draftHandle{node: n}
-	if flags&unix.O_TRUNC == 0 {
-		if e, err := n.entry(ctx); err == nil && e.Object {
-			n.st.store.Used(e)
-		}
-	} else {
-		d, err := n.draftFor(ctx, true)
-		if err == nil {
-			err = d.Truncate(0)
-		}
-		if err != nil {
-			_ = h.Release(ctx)
-			return nil, 0, n.st.errno("open", err)
-		}
-	}
-	return h, fuse.FOPEN_DIRECT_IO, 0
 }
 
 // opened adds a handle to the node.

@@ -2,12 +2,7 @@ package store
 
 import (
 	"container/heap"
-	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,20 +54,6 @@ type entry struct {
 	tries     uint64 // ended tries, for flush
 }
 
-// dir is the entry's folder below queue/ or queue/held/.
-func (e *entry) dir() string { return fmt.Sprintf("%020d-%s", e.seq, e.op) }
-
-// parseEntryDir is the inverse of entry.dir.
-func parseEntryDir(name string) (seq uint64, o op, ok bool) {
-	num, rest, found := strings.Cut(name, "-")
-	seq, err := strconv.ParseUint(num, 10, 64)
-	switch o = op(rest); o {
-	case opCreate, opReplace, opRemove:
-		return seq, o, found && err == nil
-	}
-	return 0, "", false
-}
-
 // queue orders entries: by key strictly, between keys by time of next try and
 // age. The files are the truth; this is their table of contents.
 type queue struct {
@@ -101,14 +82,6 @@ func newQueue(l layout, now func() time.Time) *queue {
 		layout: l, now: now, wake: make(chan struct{}, 1),
 		chains: map[string][]*entry{}, held: map[uint64]*entry{}, heldBy: map[string]int{}, hidden: map[uint64]int{},
 	}
-}
-
-// path is the entry's file.
-func (q *queue) path(e *entry, isHeld bool) string {
-	if isHeld {
-		return q.layout.path("queue", "held", e.dir(), e.key)
-	}
-	return q.layout.path("queue", e.dir(), e.key)
 }
 
 // nextSeq gives a new entry its number.
@@ -317,55 +290,6 @@ func (q *queue) park(e *entry, endings uint64) bool {
 	return true
 }
 
-// hold moves an entry to the held ones. It says no when a newer entry of the
-// key is there: tried again later the old one would undo it.
-func (q *queue) hold(e *entry, reason string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.chains[e.key]) > 1 {
-		return false
-	}
-	q.remove(e)
-	e.state, e.reason = held, reason
-	e.attempts++
-	q.held[e.seq] = e
-	q.heldBy[e.key]++
-	q.answer(e)
-	return true
-}
-
-// unhold takes an entry out of the held ones. Called with mu held.
-func (q *queue) unhold(e *entry) {
-	delete(q.held, e.seq)
-	if q.heldBy[e.key]--; q.heldBy[e.key] <= 0 {
-		delete(q.heldBy, e.key)
-	}
-}
-
-// heldEntries are those to be tried again.
-func (q *queue) heldEntries() []*entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.Collect(maps.Values(q.held))
-}
-
-// readmit puts a held entry back into its chain, after its file moved back. It
-// says no when a newer entry of the key has taken its place meanwhile.
-func (q *queue) readmit(e *entry) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.held[e.seq] != e {
-		return false
-	}
-	q.unhold(e)
-	q.count++
-	q.bytes += e.size
-	e.notBefore = time.Time{}
-	q.chains[e.key] = []*entry{e}
-	q.push(e)
-	return true
-}
-
 // pending reports whether a key has entries that are not sent, held included.
 func (q *queue) pending(key string) bool {
 	q.mu.Lock()
@@ -378,12 +302,6 @@ func (q *queue) size() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bytes
-}
-
-func (q *queue) heldCount() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.held)
 }
 
 // unsent is the number of entries of a key that are not on their way.
@@ -468,75 +386,4 @@ func (q *queue) status() QueueStatus {
 		break
 	}
 	return s
-}
-
-// conclude erases and finishes an entry, as one to whoever counts names.
-func (q *queue) conclude(e *entry) {
-	q.moving.Add(1)
-	defer q.moved.Add(1)
-	q.erase(e, false)
-	q.finish(e)
-}
-
-// erase removes an entry's file.
-func (q *queue) erase(e *entry, isHeld bool) {
-	p := q.path(e, isHeld)
-	os.Remove(p)
-	root := q.layout.path("queue")
-	if isHeld {
-		root = q.layout.path("queue", "held")
-	}
-	pruneParents(p, root)
-}
-
-// moveHeld moves an entry's folder into or out of held/.
-func (q *queue) moveHeld(e *entry, into bool) error {
-	a, b := q.layout.path("queue", e.dir()), q.layout.path("queue", "held", e.dir())
-	if !into {
-		a, b = b, a
-	}
-	return os.Rename(a, b)
-}
-
-// readyHeap orders entries by the time of their next try, then by age.
-type readyHeap []*entry
-
-func (h readyHeap) Len() int { return len(h) }
-func (h readyHeap) Less(i, j int) bool {
-	if !h[i].notBefore.Equal(h[j].notBefore) {
-		return h[i].notBefore.Before(h[j].notBefore)
-	}
-	return h[i].seq < h[j].seq
-}
-func (h readyHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-
-// Push is for container/heap.
-func (h *readyHeap) Push(x any) { *h = append(*h, x.(*entry)) }
-
-// Pop is for container/heap.
-func (h *readyHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return e
-}
-
-func (h *readyHeap) drop(e *entry) {
-	for i, x := range *h {
-		if x == e {
-			heap.Remove(h, i)
-			return
-		}
-	}
-}
-
-// entryFile finds the one file below an entry's folder and its key.
-func entryFile(dir string) (key string, info os.FileInfo, err error) {
-	err = filepath.Walk(dir, func(path string, i os.FileInfo, err error) error {
-		if err == nil && i.Mode().IsRegular() {
-			key, info = strings.TrimPrefix(path, dir+"/"), i
-		}
-		return err
-	})
-	return key, info, err
 }

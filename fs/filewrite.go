@@ -1,0 +1,112 @@
+package fs
+
+import (
+	"context"
+	"sstatefs/store"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// draftFor gives the draft of an object that is being written to, a private
+// copy.
+func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, error) {
+	n.drafting.Lock()
+	defer n.drafting.Unlock()
+	n.mu.Lock()
+	d, key := n.draft, n.key
+	n.mu.Unlock()
+	if d != nil {
+		return d, nil
+	}
+	if e, err := n.entry(ctx); err == nil && e.Nlink > 1 {
+		return nil, syscall.EPERM // which of its names is written to cannot be told
+	}
+	d, err := n.st.store.EditDraft(ctx, key, empty) // may fetch: not under mu
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	n.draft = d
+	n.mu.Unlock()
+	return d, nil
+}
+
+// openDraft opens an object for writing.
+func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	n.mu.Lock()
+	n.writers++
+	n.users++
+	if n.users == 1 {
+		n.passes = false // this one has no backing file: none may have one beside it
+	}
+	n.mu.Unlock()
+	h := &draftHandle{node: n}
+	if flags&unix.O_TRUNC == 0 {
+		if e, err := n.entry(ctx); err == nil && e.Object {
+			n.st.store.Used(e)
+		}
+	} else {
+		d, err := n.draftFor(ctx, true)
+		if err == nil {
+			err = d.Truncate(0)
+		}
+		if err != nil {
+			_ = h.Release(ctx)
+			return nil, 0, n.st.errno("open", err)
+		}
+	}
+	return h, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// setObject changes what may be changed of an object: its times. Its size only
+// in a draft. Owner and mode are accepted and stay, as for BitBake's chmod of
+// what it has just published.
+func (n *fileNode) setObject(ctx context.Context, key string, a store.Attr) (store.Entry, error) {
+	n.mu.Lock()
+	draft, created, writers := n.draft, n.created, n.writers
+	n.mu.Unlock()
+	if a.Size != nil {
+		if writers == 0 {
+			return store.Entry{}, syscall.EPERM
+		}
+		d, err := n.draftFor(ctx, *a.Size == 0)
+		if err == nil {
+			err = d.Truncate(*a.Size)
+		}
+		if err != nil {
+			return store.Entry{}, err
+		}
+		if draft == nil && !created {
+			return n.entry(ctx)
+		}
+	}
+	if draft != nil && created {
+		return draft.Stat()
+	}
+	if a.Times.Atime != nil || a.Times.Mtime != nil {
+		if e, err := n.st.store.SetTimes(ctx, key, a.Times); err == nil {
+			return e, nil
+		}
+		return n.timesLost(a.Times), nil
+	}
+	return n.entry(ctx)
+}
+
+// timesLost answers utimensat of an object that went away, or out of reach,
+// after it was looked up: BitBake stops at once if touching what it has just
+// seen fails.
+func (n *fileNode) timesLost(t store.Times) store.Entry {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.last
+	if t.Atime != nil {
+		e.Atime = *t.Atime
+	}
+	if t.Mtime != nil {
+		e.Mtime = *t.Mtime
+	}
+	return e
+}
