@@ -192,22 +192,31 @@ func (s *Store) fileEntry(path string, st *unix.Statx_t, again func(*unix.Statx_
 // must be of one moment: the kernel would keep a wrong one for long, and what
 // looks like an object's only name counts as a use of it.
 func (s *Store) namesInMount(st *unix.Statx_t, again func(*unix.Statx_t) error) uint32 {
-	const tries = 100 // each loss needs another publish or send just then
-	for range tries {
-		done := s.queue.moved.Load()
-		if s.queue.moving.Load() != done {
-			runtime.Gosched()
+	const tries = 2000 // each loss needs the file to be published or sent just then
+	for n := range tries {
+		version, quiet := s.queue.version(st.Ino)
+		if !quiet {
+			pause(n)
 			continue
 		}
 		if again(st) != nil {
 			break
 		}
-		hidden := uint32(s.queue.hiddenNames(st.Ino))
-		if s.queue.moving.Load() == done {
-			return st.Nlink - min(st.Nlink, hidden)
+		if hidden, ok := s.queue.hiddenAsOf(st.Ino, version); ok {
+			return st.Nlink - min(st.Nlink, uint32(hidden))
 		}
 	}
 	return max(1, st.Nlink-min(st.Nlink, uint32(s.queue.hiddenNames(st.Ino))))
+}
+
+// pause lets others go on: at first for a moment, later for 20 microseconds.
+func pause(n int) {
+	if n < 50 {
+		runtime.Gosched()
+		return
+	}
+	t := time.NewTimer(20 * time.Microsecond)
+	<-t.C
 }
 
 func idOf(st *unix.Statx_t) FileID {

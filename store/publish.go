@@ -114,8 +114,7 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 		queued: s.now(), tried: make(chan struct{}),
 	}
 	record := s.queue.path(e, false)
-	s.queue.moving.Add(1)
-	defer s.queue.moved.Add(1)
+	defer s.queue.change(st.Ino)()
 	if err := s.tryWithRoom(func() error { return linkInto(p.from, record) }); err != nil {
 		return nil, err
 	}

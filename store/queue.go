@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sstatefs/sstate"
@@ -61,26 +60,27 @@ type queue struct {
 	now    func() time.Time
 	wake   chan struct{} // buffered by one: something may be ready
 
-	// moving and moved count the changes of names in the queue that began and
-	// ended: while they differ, hidden and the file system do not agree.
-	moving, moved atomic.Uint64
-
 	mu     sync.Mutex
 	seq    uint64
 	chains map[string][]*entry // per key, oldest first; without held ones
 	held   map[uint64]*entry
 	heldBy map[string]int // number of held entries per key
 	ready  readyHeap      // heads of chains that wait for a try
-	hidden map[uint64]int
-	bytes  int64
-	count  int64
-	ended  uint64 // chains that came to their end
+	hidden map[uint64]int // names of an inode that are not in the mount
+	// changing are the inodes whose names in the queue come or go just now:
+	// hidden and the file system do not agree on them. changes counts these
+	// changes, for 1,024 groups of inodes.
+	changing map[uint64]int
+	changes  [1024]uint32
+	bytes    int64
+	count    int64
+	ended    uint64 // chains that came to their end
 }
 
 func newQueue(l layout, now func() time.Time) *queue {
 	return &queue{
 		layout: l, now: now, wake: make(chan struct{}, 1),
-		chains: map[string][]*entry{}, held: map[uint64]*entry{}, heldBy: map[string]int{}, hidden: map[uint64]int{},
+		chains: map[string][]*entry{}, held: map[uint64]*entry{}, heldBy: map[string]int{}, hidden: map[uint64]int{}, changing: map[uint64]int{},
 	}
 }
 

@@ -30,10 +30,39 @@ func (q *queue) path(e *entry, isHeld bool) string {
 	return q.layout.path("queue", e.dir(), e.key)
 }
 
+// change marks an inode whose names in the queue are about to change, until the
+// returned function is called.
+func (q *queue) change(ino uint64) (done func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.changing[ino]++
+	q.changes[ino%uint64(len(q.changes))]++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.changing[ino]--; q.changing[ino] == 0 {
+			delete(q.changing, ino)
+		}
+	}
+}
+
+// version is the number of changes so far, and whether none is under way.
+func (q *queue) version(ino uint64) (version uint32, quiet bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.changes[ino%uint64(len(q.changes))], q.changing[ino] == 0
+}
+
+// hiddenAsOf is hiddenNames if nothing has changed since version.
+func (q *queue) hiddenAsOf(ino uint64, version uint32) (n int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.hidden[ino], q.changes[ino%uint64(len(q.changes))] == version
+}
+
 // conclude erases and finishes an entry, as one to whoever counts names.
 func (q *queue) conclude(e *entry) {
-	q.moving.Add(1)
-	defer q.moved.Add(1)
+	defer q.change(e.ino)()
 	q.erase(e, false)
 	q.finish(e)
 }

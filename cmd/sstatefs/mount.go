@@ -104,7 +104,7 @@ func (f *mountFlags) storeOptions(plan mountPlan) (store.Options, error) {
 		Dir:            plan.cacheDir,
 		Owner:          plan.mountpoint,
 		CacheSize:      int64(f.cacheSize),
-		MinFree:        free,
+		MinFree:        max(free, tiny),
 		QueueSize:      int64(f.queueSize),
 		Publish:        store.PublishMode(f.publish.word),
 		PublishTimeout: nonzero(f.publishTimeout.d),
@@ -117,6 +117,9 @@ func (f *mountFlags) storeOptions(plan mountPlan) (store.Options, error) {
 		SharedMount:    f.allowOther,
 	}, nil
 }
+
+// tiny is no free space at all: the zero value of an option is its default.
+const tiny = 1e-15
 
 // nonzero gives the shortest duration for 0s, because the zero value of an
 // option is its default.
