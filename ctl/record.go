@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,9 +88,11 @@ func lockRecord(path string) (*os.File, error) {
 			return f, nil
 		}
 		f.Close()
-		if err != nil && time.Now().After(deadline) {
-			return nil, err
+		if time.Now().After(deadline) {
+			return nil, cmp.Or(err, error(syscall.EWOULDBLOCK))
 		}
+		// flock(2) waits without a limit or not at all; a daemon that is just
+		// ending lets go soon.
 		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -115,10 +115,10 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 	}
 	record := s.queue.path(e, false)
 	defer s.queue.change(st.Ino)()
-	if err := s.tryWithRoom(func() error { return linkInto(p.from, record) }); err != nil {
+	if err := s.withRoomFor(func() error { return linkInto(p.from, record) }); err != nil {
 		return nil, err
 	}
-	if err := s.tryWithRoom(func() error { return s.place(p.from, p.key) }); err != nil {
+	if err := s.withRoomFor(func() error { return s.place(p.from, p.key) }); err != nil {
 		os.Remove(record)
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	record := s.layout.pinned(p.key)
 	old := localID(record)
-	err := s.tryWithRoom(func() error {
+	err := s.withRoomFor(func() error {
 		tmp := s.temporary()
 		if err := os.Link(p.from, tmp); err != nil {
 			return err
@@ -142,7 +142,7 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 		return withFolders(record, func() error { return os.Rename(tmp, record) })
 	})
 	if err == nil {
-		err = s.tryWithRoom(func() error { return s.place(p.from, p.key) })
+		err = s.withRoomFor(func() error { return s.place(p.from, p.key) })
 	}
 	if err != nil {
 		return err

@@ -27,6 +27,10 @@ const (
 	lastHeldRetry  = time.Hour
 )
 
+// lateRemoval is the age from which a removal first looks whether the object was
+// published anew: it has waited for a remote that was away, or for a remount.
+const lateRemoval = time.Minute
+
 // dispatch hands entries of the queue to at most Jobs senders.
 func (s *Store) dispatch(ctx context.Context) {
 	slots := semaphore.NewWeighted(int64(s.opt.Jobs))
@@ -106,7 +110,8 @@ func (s *Store) send(ctx context.Context, e *entry) {
 func (s *Store) perform(ctx context.Context, e *entry) error {
 	key := remote.Key(e.key)
 	if e.op == opRemove {
-		if e.attempts > 0 && s.isNewer(ctx, e) {
+		late := e.attempts > 0 || s.now().Sub(e.queued) > lateRemoval
+		if late && s.isNewer(ctx, e) {
 			return nil
 		}
 		return s.guard.Delete(ctx, key)

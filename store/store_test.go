@@ -421,6 +421,33 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// TestLateRemoval: a removal that waited, here over a remount, does not take
+// what another host has published since.
+func TestLateRemoval(t *testing.T) {
+	c := &clock{t: time.Now()}
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Now = c.now; o.Publish = PublishQueue })
+	r.mem.SetClock(c.now)
+	anew, old := testKey(1, "package"), testKey(2, "package")
+	for _, key := range []string{anew, old} {
+		r.mem.Set(remote.Key(key), []byte("first"))
+	}
+	r.mem.Fail("delete", remote.ErrUnavailable)
+	for _, key := range []string{anew, old} {
+		if err := r.Unlink(context.Background(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.crash()
+	c.add(time.Hour)
+	r.mem.Set(remote.Key(anew), []byte("second"))
+	r.mem.Fail("delete", nil)
+	r.open()
+	r.flush()
+	r.wantRemote(anew, "second")
+	r.wantContent(anew, "second")
+	r.wantRemote(old, "")
+}
+
 func TestReadOnlyKeepsEverythingHere(t *testing.T) {
 	r := newRig(t, func(o *Options, _ *remote.Traits) { o.ReadOnly = true; o.CacheSize = 1 })
 	key := testKey(1, "package")

@@ -78,7 +78,7 @@ func (s *Store) makeRoom(size int64) bool {
 }
 
 // withRoomFor runs an operation that needs disk space, and once more after a
-// trim if there was none.
+// trim if there was none. The caller may hold a key lock: trim only tries them.
 func (s *Store) withRoomFor(do func() error) error {
 	err := do()
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
@@ -92,10 +92,6 @@ func (s *Store) withRoomFor(do func() error) error {
 	}
 	return do()
 }
-
-// tryWithRoom is withRoomFor for a commit, whose key lock is held: trim locks
-// keys only if it can.
-func (s *Store) tryWithRoom(do func() error) error { return s.withRoomFor(do) }
 
 // Trim shrinks the cache to its low mark now.
 func (s *Store) Trim(ctx context.Context) (TrimResult, error) {
