@@ -61,6 +61,6 @@ func (d *dirNode) createObject(ctx context.Context, c *callContext, name, path s
 	// No timeouts, which go-fuse leaves alone as it has no defaults here: others
 	// are to ask, and are told that there is nothing yet.
 	n := &fileNode{st: d.st, key: path, size: e.Size, id: e.ID}
-	n.draft, n.created, n.writers, n.users = draft, true, 1, 1
-	return d.NewInode(ctx, n, d.st.ids.attr(e)), &draftHandle{node: n}, fuse.FOPEN_DIRECT_IO, 0
+	n.draft, n.created, n.last = draft, true, e
+	return d.NewInode(ctx, n, d.st.ids.attr(e)), n.newWriter(), fuse.FOPEN_DIRECT_IO, 0
 }

@@ -37,10 +37,11 @@ type fileNode struct {
 	created bool         // there was nothing under key before the draft
 	writers int          // open draftHandles
 
-	// The kernel wants all handles of an inode to pass through, or none, and
-	// go-fuse counts every handle as one that does: the first one decides.
-	users  int
-	passes bool
+	// See backing.go.
+	users   int      // open handles
+	passes  bool     // they pass through
+	plain   bool     // they do not, or the last ones did not
+	backing *os.File // for handles that pass and have no file of their own
 }
 
 var (
@@ -304,13 +305,12 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 
 // opened adds a handle to the node.
 func (n *fileNode) opened(h *fileHandle) *fileHandle {
+	n.inUse.RLock()
+	defer n.inUse.RUnlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.join(h.file)
 	n.handles = append(n.handles, h)
-	n.users++
-	if n.users == 1 {
-		n.passes = n.st.passthrough && h.file != nil
-	}
 	h.passes = n.passes
 	return h
 }
@@ -322,7 +322,7 @@ func (n *fileNode) closed(h *fileHandle) {
 	for i, x := range n.handles {
 		if x == h {
 			n.handles = append(n.handles[:i:i], n.handles[i+1:]...)
-			n.users--
+			n.leave()
 			return
 		}
 	}

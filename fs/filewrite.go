@@ -36,14 +36,7 @@ func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, erro
 
 // openDraft opens an object for writing.
 func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	n.mu.Lock()
-	n.writers++
-	n.users++
-	if n.users == 1 {
-		n.passes = false // this one has no backing file: none may have one beside it
-	}
-	n.mu.Unlock()
-	h := &draftHandle{node: n}
+	h := n.newWriter()
 	if flags&unix.O_TRUNC == 0 {
 		if e, err := n.entry(ctx); err == nil && e.Object {
 			n.st.store.Used(e)
@@ -59,6 +52,17 @@ func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, 
 		}
 	}
 	return h, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// newWriter counts a handle for writing.
+func (n *fileNode) newWriter() *draftHandle {
+	n.inUse.RLock()
+	defer n.inUse.RUnlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.writers++
+	n.join(nil)
+	return &draftHandle{node: n}
 }
 
 // setObject changes what may be changed of an object: its times. Its size only

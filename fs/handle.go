@@ -32,11 +32,13 @@ var (
 	_ fs.FilePassthroughFder = (*fileHandle)(nil)
 )
 
-// PassthroughFd lets the kernel read and write the local file itself. All
-// handles of an inode do, or none: the kernel refuses a mixture.
+// PassthroughFd lets the kernel read and write the local file itself.
 func (h *fileHandle) PassthroughFd() (int, bool) {
 	if !h.passes {
 		return 0, false
+	}
+	if h.file == nil {
+		return h.node.backingFd()
 	}
 	return int(h.file.Fd()), true
 }
@@ -120,10 +122,9 @@ var (
 	_ fs.FilePassthroughFder = (*draftHandle)(nil)
 )
 
-// PassthroughFd offers nothing: with FOPEN_DIRECT_IO the kernel ignores the
-// backing file, but it wants the handle marked when others pass through, and
-// go-fuse marks those that have this method.
-func (h *draftHandle) PassthroughFd() (int, bool) { return 0, false }
+// PassthroughFd offers another handle's file where that passes through. With
+// FOPEN_DIRECT_IO the kernel does not use it, but it wants the handle marked.
+func (h *draftHandle) PassthroughFd() (int, bool) { return h.node.backingFd() }
 
 func (h *draftHandle) draft() *store.Draft {
 	h.node.mu.Lock()
@@ -190,7 +191,7 @@ func (h *draftHandle) Release(ctx context.Context) syscall.Errno {
 	n := h.node
 	n.mu.Lock()
 	n.writers--
-	n.users--
+	n.leave()
 	d := n.draft
 	last := n.writers == 0
 	if last {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -53,6 +54,7 @@ type state struct {
 	logged      sync.Map
 	indexed     bool // names are answered from an index that tells its changes
 	passthrough bool
+	releases    atomic.Int64 // RELEASE requests under way
 }
 
 // maxWrite bounds a request's data, bytes: the kernel's own limit.
@@ -70,7 +72,8 @@ func Mount(o Options) (*Server, error) {
 	}
 	st.root = &dirNode{st: st}
 	opts := options(o, st)
-	server, err := fuse.NewServer(newLockServer(fs.NewNodeFS(st.root, opts)), o.Mountpoint, &opts.MountOptions)
+	bridge := releaseCounter{fs.NewNodeFS(st.root, opts), &st.releases}
+	server, err := fuse.NewServer(newLockServer(bridge), o.Mountpoint, &opts.MountOptions)
 	if err == nil {
 		go server.Serve()
 		err = server.WaitMount()

@@ -45,6 +45,21 @@ func (n *notifier) add(path string, wait chan struct{}) {
 	n.cond.Signal()
 }
 
+// maxOffered is how many names may wait before those are left out that the
+// kernel knows as missing at most. It forgets these within seconds by itself,
+// and half a million may appear at once.
+const maxOffered = 10_000
+
+// offer is add for a name that the kernel does not know as anything there.
+func (n *notifier) offer(path string) {
+	n.mu.Lock()
+	full := len(n.order) >= maxOffered
+	n.mu.Unlock()
+	if !full {
+		n.add(path, nil)
+	}
+}
+
 // run sends until close.
 func (n *notifier) run(send func(path string)) {
 	defer close(n.done)
@@ -92,7 +107,7 @@ func (st *state) changed(path string) {
 		}
 		child := n.GetChild(baseOf(path[:i]))
 		if child == nil {
-			st.notify(path[:i])
+			st.notes.offer(path[:i])
 			return
 		}
 		switch node := child.Operations().(type) {
