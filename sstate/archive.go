@@ -43,6 +43,22 @@ func Check(r io.Reader, name Name) error {
 	}
 }
 
+// CheckTransfer is [Check] without a look at what is packed: it reads an object
+// to its end and returns nil when its compression decodes, checksums included.
+func CheckTransfer(r io.Reader, name Name) error {
+	if name.Side != "" {
+		return Check(r, name)
+	}
+	return check(r, func(br *bufio.Reader) error {
+		content, err := decompress(br, name.Ext, maxWindow)
+		if err != nil {
+			return err
+		}
+		defer content.Close()
+		return drain(content)
+	})
+}
+
 // CheckArchive reads an archive from r to its end and returns nil when it is
 // whole: all frames decode, the tar in them ends with its mark. ext is ExtZstd
 // or ExtGzip.
