@@ -9,10 +9,15 @@ import (
 	"strings"
 )
 
+// ErrPasswordInAddress is what every function that takes an address says of
+// one with a password: it would be seen in the list of processes.
+var ErrPasswordInAddress = errors.New("the address holds a password, which everybody can see")
+
 // Clean gives the canonical form of an address: equal for two ways to write
 // the same remote, without credentials, fit to name a cache. A directory
 // becomes file:///abs/dir. Of a query only the endpoint stays, because the
-// same bucket at another endpoint is another bucket.
+// same bucket at another endpoint is another bucket; region, profile and the
+// like say how it is reached.
 func Clean(address string) (string, error) {
 	u, err := parseAddress(address)
 	if err != nil {
@@ -72,10 +77,16 @@ func parseURL(scheme, address string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("remote address with scheme %q is not a valid URL", scheme)
 	}
+	if holdsPassword(u) {
+		return nil, fmt.Errorf("remote %q: %w", withoutSecrets(u), ErrPasswordInAddress)
+	}
 	if u.Fragment != "" {
 		return nil, fmt.Errorf("remote %q: the address has a fragment (a # in a path is written %%23)", withoutSecrets(u))
 	}
 	if u.Scheme != "file" {
+		if u.Host == "" {
+			return nil, fmt.Errorf("remote %q: the address names no host and no bucket", withoutSecrets(u))
+		}
 		return u, nil
 	}
 	if u.Host != "" && u.Host != "localhost" {
@@ -88,20 +99,63 @@ func parseURL(scheme, address string) (*url.URL, error) {
 	return &url.URL{Scheme: "file", Path: filepath.Clean(u.Path), RawQuery: u.RawQuery}, nil
 }
 
+// holdsPassword tells of a password before the host, or before that of the
+// endpoint.
+func holdsPassword(u *url.URL) bool {
+	if _, has := u.User.Password(); has {
+		return true
+	}
+	endpoint := u.Query().Get("endpoint")
+	at := strings.LastIndexByte(endpoint, '@')
+	return u.Scheme != "file" && at >= 0 && strings.Contains(strings.TrimPrefix(afterScheme(endpoint[:at]), "//"), ":")
+}
+
+// afterScheme cuts "https:" off.
+func afterScheme(address string) string {
+	if i := strings.Index(address, "://"); i >= 0 {
+		return address[i+1:]
+	}
+	return address
+}
+
 // withoutSecrets is the canonical text of u: no user, no password, no query
 // but the endpoint.
 func withoutSecrets(u *url.URL) string {
 	clean := url.URL{Scheme: u.Scheme, Host: canonicalHost(u)}
 	if u.Path != "" {
-		clean.Path = path.Clean("/" + u.Path)
+		clean.Path, clean.RawPath = canonicalPath(u)
 	}
 	if clean.Path == "/" && u.Scheme != "file" {
-		clean.Path = ""
+		clean.Path, clean.RawPath = "", ""
 	}
 	if endpoint := u.Query().Get("endpoint"); endpoint != "" && u.Scheme != "file" {
-		clean.RawQuery = "endpoint=" + url.QueryEscape(cleanEndpoint(endpoint))
+		// : and / may stand in a query as they are (RFC 3986, 3.4).
+		readable := strings.NewReplacer("%3A", ":", "%2F", "/")
+		clean.RawQuery = "endpoint=" + readable.Replace(url.QueryEscape(cleanEndpoint(endpoint)))
 	}
 	return clean.String()
+}
+
+// canonicalPath is the clean path of u and, where that differs from the usual
+// way to escape it, its escaped form. An escaped slash separates nothing in a
+// path of HTTP (RFC 3986, section 2.2), and is a slash like others in a key of
+// S3.
+func canonicalPath(u *url.URL) (plain, escaped string) {
+	plain = path.Clean("/" + u.Path)
+	if u.Scheme != "http" && u.Scheme != "https" || !strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		return plain, ""
+	}
+	parts := strings.Split(u.EscapedPath(), "/")
+	for i, part := range parts {
+		if name, err := url.PathUnescape(part); err == nil {
+			parts[i] = strings.ReplaceAll((&url.URL{Path: "/" + name}).EscapedPath()[1:], "/", "%2F")
+		}
+	}
+	escaped = path.Clean("/" + strings.Join(parts, "/"))
+	if p, err := url.PathUnescape(escaped); err == nil {
+		plain = p
+	}
+	return plain, escaped
 }
 
 func cleanEndpoint(endpoint string) string {
@@ -113,7 +167,7 @@ func cleanEndpoint(endpoint string) string {
 }
 
 // canonicalHost is the host in lower case without the port that its scheme
-// means anyway.
+// means anyway. The host of an S3 address is a bucket, where case counts.
 func canonicalHost(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	switch u.Scheme {
@@ -122,5 +176,5 @@ func canonicalHost(u *url.URL) string {
 	case "https":
 		return strings.TrimSuffix(host, ":443")
 	}
-	return host
+	return u.Host
 }

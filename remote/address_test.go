@@ -30,11 +30,18 @@ func TestClean(t *testing.T) {
 		{"x/y", "file://" + filepath.Join(cwd, "x/y")},
 		{"..", "file://" + filepath.Dir(cwd)},
 		{"http://Host.example:80/a/../b/", "http://host.example/b"},
-		{"https://user:secret@host:443", "https://host"},
-		{"https://user:secret@host:8443/", "https://host:8443"},
+		{"https://user@host:443", "https://host"},
+		{"https://user@host:8443/", "https://host:8443"},
+		{"http://host/a%2db/%7Ex/c%3ad+e", "http://host/a-b/~x/c:d+e"},
+		{"http://host/a%20b/", "http://host/a%20b"},
+		{"http://host/a%2Fb", "http://host/a%2Fb"},
+		{"http://host/a%2fb/%2e/c%2d", "http://host/a%2Fb/c-"},
+		{"http://host/a?x=secret", "http://host/a"},
+		{"http://host:443/a", "http://host:443/a"},
+		{"s3://Bucket/a%2Fb%20c", "s3://Bucket/a/b%20c"},
 		{"s3://bucket/pre/fix/?region=eu&path_style=true", "s3://bucket/pre/fix"},
-		{"s3://bucket?endpoint=http://u:secret@minio:9000/&secret=x", "s3://bucket?endpoint=http%3A%2F%2Fminio%3A9000"},
-		{"s3://bucket?endpoint=secret@minio:9000", "s3://bucket?endpoint=minio%3A9000"},
+		{"s3://bucket?endpoint=http://u@minio:9000/&secret=x&part_size=5M&profile=p", "s3://bucket?endpoint=http://minio:9000"},
+		{"s3://bucket?endpoint=secret@minio:9000", "s3://bucket?endpoint=minio:9000"},
 	}
 	for _, test := range tests {
 		if got, err := remote.Clean(test.address); got != test.want || err != nil {
@@ -61,7 +68,7 @@ func TestBadAddresses(t *testing.T) {
 	openers := remote.Openers{"file": noOpener(t), "https": noOpener(t), "s3": noOpener(t)}
 	tests := []struct{ address, words string }{
 		{"", "empty"},
-		{"ftp://user:secret@host/x?key=secret", `unknown scheme "ftp" (known: file, https, s3)`},
+		{"ftp://user@host/x?key=secret", `unknown scheme "ftp" (known: file, https, s3)`},
 		{"file://host/srv/x", "cannot name a host"},
 		{"file:srv/x", "absolute"},
 		{"file://", "absolute"},
@@ -71,7 +78,13 @@ func TestBadAddresses(t *testing.T) {
 		{"http://[::secret/", "not a valid URL"},
 		{"user:secret@host:/srv/x", "neither a URL nor a directory"},
 		{"host:/srv/x", "neither a URL nor a directory"},
+		{"s3://?endpoint=http://minio:9000", "names no host and no bucket"},
+		{"https:///sstate", "names no host and no bucket"},
 		{"s3:bucket", "neither a URL nor a directory"},
+		{"https://user:secret@host/x", "holds a password"},
+		{"s3://key:secret@bucket", "holds a password"},
+		{"s3://bucket?endpoint=http://u:secret@minio:9000/", "holds a password"},
+		{"s3://bucket?endpoint=u:secret@minio:9000", "holds a password"},
 	}
 	for _, test := range tests {
 		_, err := openers.Open(t.Context(), test.address, remote.OpenOptions{})
@@ -101,7 +114,7 @@ func TestOpen(t *testing.T) {
 		"/srv/x/":                    "file:///srv/x",
 		"./x":                        "file://" + cwd + "/x",
 		"file:///srv/x?index=always": "file:///srv/x?index=always",
-		"HTTPS://user:secret@host/x": "https://user:secret@host/x",
+		"HTTPS://user@host/x":        "https://user@host/x",
 	} {
 		if _, err := openers.Open(t.Context(), address, remote.OpenOptions{Known: true}); err != nil || got != want {
 			t.Errorf("Open(%q) hands on %q, %v, want %q", address, got, err, want)

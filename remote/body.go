@@ -12,6 +12,8 @@ import (
 // into it.
 const bodyBuffer = 256 << 10
 
+var _ Verifier = (*guardedBody)(nil)
+
 // A guardedBody is a body whose reads end in time. Like any body it is for one
 // goroutine at a time.
 type guardedBody struct {
@@ -63,6 +65,12 @@ func (b *guardedBody) fill() {
 	case err != nil:
 		b.fail(err)
 	}
+}
+
+// Verified see Verifier.
+func (b *guardedBody) Verified() bool {
+	v, ok := b.inner.(Verifier)
+	return ok && errors.Is(b.err, io.EOF) && v.Verified()
 }
 
 func (b *guardedBody) fail(err error) { b.err = b.g.judge(b.ctx, b.op, err) }

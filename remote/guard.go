@@ -11,13 +11,12 @@ import (
 // GuardOptions tunes a Guard. The zero value of a field is its default, in
 // brackets.
 type GuardOptions struct {
-	// OpTimeout bounds stat, touch and probe with all their retries, and the
-	// wait for each name of Names (5 s). The head of a Get may take twice as
-	// long.
+	// OpTimeout bounds stat and probe with all their retries, and the wait for
+	// each name of Names (5 s). The head of a Get may take twice as long.
 	OpTimeout time.Duration
 
 	// StallTimeout bounds the time without progress of what may last: bodies,
-	// put, list, delete (30 s).
+	// put, touch, list, delete (30 s).
 	StallTimeout time.Duration
 
 	Retries    int           // further tries after ErrUnavailable, negative for none (2)

@@ -21,14 +21,14 @@ func (g *Guard) Stat(ctx context.Context, key Key) (Info, error) {
 	return info, err
 }
 
-// Touch is the inner Touch within OpTimeout.
+// Touch is the inner Touch as long as it moves: some servers copy the object.
 func (g *Guard) Touch(ctx context.Context, key Key, t time.Time) error {
 	op := operation{name: "touch", key: key}
-	left := countdown(g.o.OpTimeout)
 	return g.perform(ctx, op, func() error {
-		inner, cancel := context.WithCancel(ctx)
+		moved := newProgress()
+		inner, cancel := context.WithCancel(withProgress(ctx, moved))
 		defer cancel()
-		_, err := run(ctx, g, call[struct{}]{op: op.name, key: key, limit: left(), keys: []Key{key},
+		_, err := run(ctx, g, call[struct{}]{op: op.name, key: key, limit: g.o.StallTimeout, moved: moved, keys: []Key{key},
 			do: func() (struct{}, error) { return struct{}{}, g.inner.Touch(inner, key, t) }})
 		return err
 	})

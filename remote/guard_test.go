@@ -122,7 +122,7 @@ func TestDeadlines(t *testing.T) {
 		call  func(f *fixture) error
 	}{
 		{"stat", 5 * time.Second, (*fixture).stat},
-		{"touch", 5 * time.Second, func(f *fixture) error { return f.g.Touch(f.Context(), key, time.Time{}) }},
+		{"touch", 30 * time.Second, func(f *fixture) error { return f.g.Touch(f.Context(), key, time.Time{}) }},
 		{"names", 5 * time.Second, func(f *fixture) error {
 			return f.g.Names(f.Context(), "", func(string, bool) error { return nil })
 		}},

@@ -17,6 +17,13 @@ func (k Key) Valid() bool {
 	return true
 }
 
+// IsObject tells objects from other names as far as this package and its
+// backends can: the store knows the grammar.
+func (k Key) IsObject() bool {
+	_, base := k.Split()
+	return strings.HasPrefix(base, "sstate:")
+}
+
 // Split gives the folder ("" is the root) and the base name.
 func (k Key) Split() (folder, base string) {
 	i := strings.LastIndexByte(string(k), '/')

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,24 @@ type OpenOptions struct {
 
 	// Identity is the Traits.Identity that the cache knew last, or empty.
 	Identity string
+
+	// Learned is what Learner.Learned gave when the cache saw the remote last,
+	// or empty.
+	Learned string
+
+	Access Access
+}
+
+// Access says where a backend finds what lets it in. It names files and holds
+// no secret; what is empty is looked for in the usual places.
+type Access struct {
+	PasswordFile string // its first line is the password of the URL's user
+	CAFile       string // PEM: authorities that are trusted beside the system's
+	CertFile     string // PEM: client certificate
+	KeyFile      string // PEM: its key, if that is not in CertFile
+
+	// Getenv reads the environment (os.Getenv).
+	Getenv func(string) string
 }
 
 // An Opener opens the remotes of one scheme. It takes what Openers.Open hands
@@ -33,14 +52,29 @@ type Openers map[string]Opener
 // Open opens the remote at address: a directory ("/srv/sstate", "./cache") or
 // a URL.
 func (m Openers) Open(ctx context.Context, address string, o OpenOptions) (Remote, error) {
-	u, err := parseAddress(address)
+	u, open, err := m.find(address)
 	if err != nil {
 		return nil, err
+	}
+	return open(ctx, u.String(), o)
+}
+
+// Check is the error that Open gives for an address that it cannot make sense
+// of. It does no I/O.
+func (m Openers) Check(address string) error {
+	_, _, err := m.find(address)
+	return err
+}
+
+func (m Openers) find(address string) (*url.URL, Opener, error) {
+	u, err := parseAddress(address)
+	if err != nil {
+		return nil, nil, err
 	}
 	open := m[u.Scheme]
 	if open == nil {
 		known := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
-		return nil, fmt.Errorf("remote %q: unknown scheme %q (known: %s)", withoutSecrets(u), u.Scheme, known)
+		return nil, nil, fmt.Errorf("remote %q: unknown scheme %q (known: %s)", withoutSecrets(u), u.Scheme, known)
 	}
-	return open(ctx, u.String(), o)
+	return u, open, nil
 }

@@ -24,11 +24,22 @@ type Source interface {
 	Open() (io.ReadCloser, error)
 }
 
-// PutOptions says how Put treats an object of the same key.
+// PutOptions says how Put treats an object of the same key. Create and Refresh
+// exclude each other; without both the object is replaced, or made.
 type PutOptions struct {
 	// Create makes Put fail with ErrExist when the key is there; the first of
-	// several writers wins. Without it the object is replaced.
+	// several writers wins.
 	Create bool
+
+	// Refresh makes Put fail with ErrNotExist unless an object of the key and
+	// of the source's size is there. It is a touch that sends the content
+	// again, for remotes whose Traits.Touch is TouchByPut: ModTime becomes
+	// now, or opt.ModTime where the remote can set times.
+	Refresh bool
+
+	// ModTime is the time that the object is to have, where the remote can set
+	// times; others ignore it. The zero time means now by the remote's clock.
+	ModTime time.Time
 }
 
 // Remote holds objects under keys. See the package documentation for errors
@@ -37,8 +48,9 @@ type Remote interface {
 	// Stat tells size and time of one object, ErrNotExist if there is none.
 	Stat(ctx context.Context, key Key) (Info, error)
 
-	// Get reads an object from offset (bytes) to its end. The body fails with
-	// ErrCorrupt when it is shorter than Info.Size says; it never ends early
+	// Get reads an object from offset (bytes) to its end. The body fails when
+	// it is shorter than Info.Size says, with ErrUnavailable when that is
+	// because the connection broke, else with ErrCorrupt; it never ends early
 	// without an error. An offset equal to the size gives an empty body, one
 	// beyond it is ErrCorrupt: the object is not the one the caller began
 	// with. The body ends with ctx. The caller closes it.
@@ -50,8 +62,11 @@ type Remote interface {
 	// is ErrCorrupt. Folders above the key are made; the root never is.
 	Put(ctx context.Context, key Key, src Source, opt PutOptions) error
 
-	// Touch sets the time that others see. The zero time means now by the
-	// remote's clock. ErrNotExist if the object is gone: it never comes back.
+	// Touch sets the time that others see, on the server and without a
+	// transfer. The zero time means now by the remote's clock; a remote that
+	// cannot set times says now for any other time too. ErrNotExist if the
+	// object is gone: it never comes back. ErrUnsupported unless Traits.Touch
+	// is TouchOnServer.
 	Touch(ctx context.Context, key Key, t time.Time) error
 
 	// Delete removes objects. What is already gone is no error. When some
@@ -83,6 +98,12 @@ type Traits struct {
 	NoList    bool // List is ErrUnsupported: names are asked for one by one
 	CheapStat bool // Stat costs microseconds: the remote is its own index
 
+	// ListPerFolder: List needs a request for every folder below its prefix.
+	// Without it a request covers up to a thousand objects of any folders.
+	ListPerFolder bool
+
+	Touch TouchWay
+
 	// AtomicCreate: of several writers of one key exactly one wins. Without it
 	// Put with Create only looks before it writes.
 	AtomicCreate bool
@@ -95,6 +116,51 @@ type Traits struct {
 	// address, empty if unknown. A cache keeps it and gives it back as
 	// OpenOptions.Identity.
 	Identity string
+}
+
+// A TouchWay is how the time of an object is moved.
+type TouchWay int
+
+const (
+	TouchOnServer TouchWay = iota // by Touch
+	TouchByPut                    // Touch is ErrUnsupported, a Put with Refresh does it
+	TouchNever                    // by neither: what is used looks unused
+)
+
+// An Ability is one thing in which remotes differ, found out by asking this
+// one: for people, and for scripts as stable keys.
+type Ability struct {
+	Name  string // kebab-case: "create", "touch", "list", ...
+	Value string // what the remote does, a few words
+	Warn  string // what that means for a site and how to mend it, empty if all is well
+}
+
+// A Describer can tell its abilities. It does no I/O.
+type Describer interface {
+	Abilities() []Ability
+}
+
+// A Learner finds out by trying what its remote can do, once. Learned gives
+// that as one line of text which only the backend understands, without
+// secrets. A cache keeps it and gives it back as OpenOptions.Learned, so that
+// nothing is tried twice. It is empty as long as nothing is known for sure,
+// and may change while the remote is open.
+type Learner interface {
+	Learned() string
+}
+
+// An Explorer leaves some trials until their results are needed, because they
+// take long. Explore makes them now, for who wants to know all abilities. It
+// does nothing on a remote that takes no changes.
+type Explorer interface {
+	Explore(ctx context.Context) error
+}
+
+// A Clock tells how far the remote's clock is from this host's. It does no I/O.
+type Clock interface {
+	// Offset is the remote's time minus ours. ok is false while no answer has
+	// told.
+	Offset() (offset time.Duration, ok bool)
 }
 
 // A Folder is one folder of a remote.
@@ -118,6 +184,12 @@ type NameLister interface {
 	// prefix that does not exist is ErrNotExist. An empty folder counts as
 	// existing.
 	Names(ctx context.Context, prefix string, fn func(name string, folder bool) error) error
+}
+
+// A Verifier is a body of Get that compares what is read with a checksum which
+// the server keeps. Verified tells, after the end of the body, that it did.
+type Verifier interface {
+	Verified() bool
 }
 
 // A Prober can say whether the remote as a whole answers, with one request

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -44,10 +45,10 @@ func streamOnce[T any](ctx context.Context, g *Guard, l listing[T], fn func(T) b
 	moved := newProgress()
 	inner, cancel := context.WithCancel(withProgress(ctx, moved))
 	defer cancel()
-	items := make(chan T, streamAhead)
+	items := newPipe[T]()
 	c := call[struct{}]{op: l.op, limit: l.limit, moved: moved, do: func() (struct{}, error) {
-		defer close(items)
-		return struct{}{}, l.list(inner, emitTo(inner, items))
+		defer items.end()
+		return struct{}{}, l.list(inner, func(v T) error { return items.emit(inner, v) })
 	}}
 	timer := g.timer(c.limit)
 	defer g.putTimer(timer)
@@ -62,15 +63,68 @@ func streamOnce[T any](ctx context.Context, g *Guard, l listing[T], fn func(T) b
 	return err
 }
 
-// emitTo gives the function that a backend calls for each value.
-func emitTo[T any](ctx context.Context, items chan<- T) func(T) error {
-	return func(v T) error {
-		select {
-		case items <- v:
+// A pipe carries values from a backend to its consumer, who takes all there
+// are: a channel of values would cost more than most listings.
+type pipe[T any] struct {
+	more chan struct{} // a token when there are values, or no more will come
+	room chan struct{} // a token when values were taken
+
+	mu    sync.Mutex
+	ahead []T
+	ended bool
+}
+
+func newPipe[T any]() *pipe[T] {
+	return &pipe[T]{more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// emit is what a backend calls for each value. It waits for room.
+func (p *pipe[T]) emit(ctx context.Context, v T) error {
+	for {
+		p.mu.Lock()
+		n := len(p.ahead)
+		if n < streamAhead {
+			p.ahead = append(p.ahead, v)
+		}
+		p.mu.Unlock()
+		switch {
+		case n == 0:
+			signal(p.more)
 			return nil
+		case n < streamAhead:
+			return nil
+		}
+		select {
+		case <-p.room:
 		case <-ctx.Done():
 			return errStopped
 		}
+	}
+}
+
+// end says that no more values come.
+func (p *pipe[T]) end() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	signal(p.more)
+}
+
+// take gives the values that are there and the space of old ones back.
+func (p *pipe[T]) take(old []T) (values []T, ended bool) {
+	p.mu.Lock()
+	values, p.ahead = p.ahead, old[:0]
+	ended = p.ended
+	p.mu.Unlock()
+	signal(p.room)
+	return values, ended
+}
+
+// signal leaves a token, unless one is there.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -78,7 +132,7 @@ func emitTo[T any](ctx context.Context, items chan<- T) func(T) error {
 type consumer[T any] struct {
 	result *result[struct{}]
 	timer  *time.Timer
-	items  <-chan T
+	items  *pipe[T]
 	fn     func(T) bool
 }
 
@@ -92,14 +146,18 @@ func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer
 		}
 		return why
 	}
-	for {
+	var values []T
+	for ended := false; !ended; {
 		select {
-		case v, ok := <-to.items:
-			if !ok {
-				return nil
-			}
-			if !to.fn(v) {
-				return leave(errStopped)
+		case <-to.items.more:
+			values, ended = to.items.take(values)
+			for _, v := range values {
+				if ctx.Err() != nil {
+					return leave(Ended(ctx, "remote: "+c.op, c.key))
+				}
+				if !to.fn(v) {
+					return leave(errStopped)
+				}
 			}
 			c.moved.mark()
 		case <-ctx.Done():
@@ -112,4 +170,5 @@ func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer
 			return leave(g.hung(c.op, c.key, c.reason()))
 		}
 	}
+	return nil
 }

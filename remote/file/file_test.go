@@ -1,7 +1,6 @@
 package file
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -53,16 +52,4 @@ func harness(t *testing.T) remotetest.Harness {
 func TestSuite(t *testing.T) { remotetest.Suite(t, harness) }
 
 // TestSuiteGuarded: a guard takes no promise away.
-func TestSuiteGuarded(t *testing.T) {
-	remotetest.Suite(t, func(t *testing.T) remotetest.Harness {
-		h := harness(t)
-		g := remote.NewGuard(h.Remote, remote.GuardOptions{ProbeInterval: 1})
-		t.Cleanup(func() {
-			if err := g.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
-		h.Remote = g
-		return h
-	})
-}
+func TestSuiteGuarded(t *testing.T) { remotetest.Suite(t, remotetest.Guarded(harness)) }

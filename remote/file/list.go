@@ -32,9 +32,7 @@ func (d *Dir) Leftovers(ctx context.Context, fn func(remote.Info) error) error {
 	return d.enumerate(ctx, "leftovers", "", remote.IsTemporary, fn)
 }
 
-// isObject tells objects from other names as far as this package can: the
-// store knows the grammar.
-func isObject(base string) bool { return strings.HasPrefix(base, "sstate:") }
+func isObject(base string) bool { return remote.Key(base).IsObject() }
 
 // isHidden tells that a folder holds no objects of this remote.
 func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
@@ -54,7 +52,17 @@ func (d *Dir) enumerate(ctx context.Context, op, prefix string, want func(string
 		return nil
 	}
 	if err == nil {
-		err = runWalk(ctx, &walker{d: d, root: root, want: want}, top, prefix, fn)
+		var own error
+		err, own = remote.Gather(ctx, fn, func(ctx context.Context, hand func([]remote.Info) error) error {
+			w := &walker{d: d, root: root, want: want, hand: hand}
+			w.group, w.ctx = errgroup.WithContext(ctx)
+			w.group.SetLimit(walkers)
+			w.group.Go(func() error { return w.walk(top, prefix) })
+			return w.group.Wait()
+		})
+		if own != nil {
+			return own
+		}
 	}
 	if err != nil {
 		return d.listFailed(ctx, op, prefix, err)
@@ -101,33 +109,4 @@ func (d *Dir) openForReading(root int, path string) (*os.File, error) {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), d.path+"/"+path), nil
-}
-
-// runWalk starts at top and hands what the walkers find to fn, in this
-// goroutine.
-func runWalk(ctx context.Context, w *walker, top *os.File, prefix string, fn func(remote.Info) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w.group, w.ctx = errgroup.WithContext(ctx)
-	w.group.SetLimit(walkers)
-	w.found = make(chan []remote.Info, walkers)
-	w.group.Go(func() error { return w.walk(top, prefix) })
-	ended := make(chan error, 1)
-	go func() {
-		ended <- w.group.Wait()
-		close(w.found)
-	}()
-	var own error
-	for infos := range w.found {
-		for i := 0; i < len(infos) && own == nil; i++ {
-			own = fn(infos[i])
-		}
-		if own != nil {
-			cancel()
-		}
-	}
-	if err := <-ended; own == nil {
-		return err
-	}
-	return ownError{own}
 }

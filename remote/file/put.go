@@ -40,6 +40,9 @@ func (d *Dir) Put(ctx context.Context, key remote.Key, src remote.Source, opt re
 	if opt.Create && isThere(root, key) { // spares the copy
 		return d.fail("put", key, unix.EEXIST)
 	}
+	if opt.Refresh && sizeOf(root, key) != src.Size() {
+		return d.fail("put", key, unix.ENOENT)
+	}
 	err = d.write(ctx, root, key, src, opt)
 	if err == nil {
 		return nil
@@ -53,14 +56,20 @@ func (d *Dir) Put(ctx context.Context, key remote.Key, src remote.Source, opt re
 }
 
 // isThere tells whether an object has the key.
-func isThere(root int, key remote.Key) bool {
+func isThere(root int, key remote.Key) bool { return sizeOf(root, key) >= 0 }
+
+// sizeOf is the size of an object in bytes, -1 if there is none.
+func sizeOf(root int, key remote.Key) int64 {
 	fd, err := findBelow(root, key, unix.O_PATH)
 	if err != nil {
-		return false
+		return -1
 	}
 	defer closeFD(fd)
 	st, err := fstat(fd)
-	return err == nil && isRegular(&st)
+	if err != nil || !isRegular(&st) {
+		return -1
+	}
+	return st.Size
 }
 
 // write makes a temporary, fills it and gives it its name.

@@ -19,7 +19,7 @@ type walker struct {
 	want  func(base string) bool
 	ctx   context.Context // of the one listing that the walker is for
 	group *errgroup.Group
-	found chan []remote.Info
+	hand  func([]remote.Info) error
 }
 
 // walk reads one folder and those below it, and closes it.
@@ -97,20 +97,6 @@ func statLink(root int, key remote.Key) (st unix.Stat_t, err error) {
 	}
 	defer closeFD(fd)
 	return fstat(fd)
-}
-
-// hand passes on what was found.
-func (w *walker) hand(infos []remote.Info) error {
-	remote.Progress(w.ctx)
-	if len(infos) == 0 {
-		return w.ctx.Err()
-	}
-	select {
-	case w.found <- infos:
-		return nil
-	case <-w.ctx.Done():
-		return w.ctx.Err()
-	}
 }
 
 // entryReader is the part of an os.File that reads a folder.

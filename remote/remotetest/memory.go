@@ -154,8 +154,12 @@ func (m *Memory) Put(ctx context.Context, key remote.Key, src remote.Source, opt
 func (m *Memory) commit(key remote.Key, content []byte, opt remote.PutOptions) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, there := m.objects[key]; there && opt.Create {
+	o, there := m.objects[key]
+	if there && opt.Create {
 		return fail("put", key, remote.ErrExist)
+	}
+	if opt.Refresh && (!there || len(o.content) != len(content)) {
+		return fail("put", key, remote.ErrNotExist)
 	}
 	m.in += int64(len(content))
 	m.setLocked(key, content)

@@ -32,6 +32,25 @@ type Harness struct {
 	// returns brings it back. It fails the test if something was made in the
 	// root's place. Nil for remotes that have no such thing.
 	HideRoot func(t *testing.T) (show func())
+
+	// Broken names tests of promises that the server itself breaks, each with
+	// what it does instead.
+	Broken map[string]string
+}
+
+// Guarded puts a guard around each remote: it takes no promise away.
+func Guarded(open func(t *testing.T) Harness) func(t *testing.T) Harness {
+	return func(t *testing.T) Harness {
+		h := open(t)
+		g := remote.NewGuard(h.Remote, remote.GuardOptions{ProbeInterval: 1})
+		t.Cleanup(func() {
+			if err := g.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		h.Remote = g
+		return h
+	}
 }
 
 // Suite runs all tests of promises. Each gets a remote of its own from open,
@@ -62,6 +81,7 @@ func Suite(t *testing.T, open func(t *testing.T) Harness) {
 		{"DeleteAndPut", testDeleteAndPut},
 		{"Touch", testTouch},
 		{"TouchRemoved", testTouchRemoved},
+		{"Refresh", testRefresh},
 		{"HiddenRoot", testHiddenRoot},
 	}
 	for _, test := range tests {
@@ -70,6 +90,9 @@ func Suite(t *testing.T, open func(t *testing.T) Harness) {
 			h := open(t)
 			if h.Now == nil {
 				h.Now = time.Now
+			}
+			if why := h.Broken[test.name]; why != "" {
+				t.Skip(why)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()

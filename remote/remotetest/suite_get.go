@@ -100,21 +100,42 @@ func testOddNames(s *suite) {
 		if _, ok := listed[key]; !ok && !s.r.Traits().NoList {
 			s.Errorf("List does not show %q", key)
 		}
-		s.put(key, []byte("new "+key), remote.PutOptions{})
-		if err := s.r.Touch(s.ctx, key, s.Now().Add(1e12)); err != nil {
-			s.Errorf("Touch(%q) = %v", key, err)
-		}
+		s.changeOdd(key)
 	}
 	if len(listed) != len(keys) && !s.r.Traits().NoList {
 		s.Errorf("List shows %d objects, want %d", len(listed), len(keys))
 	}
 	for _, key := range keys {
-		s.wantContent(key, []byte("new "+key))
 		if err := s.r.Delete(s.ctx, key); err != nil {
 			s.Errorf("Delete(%q) = %v", key, err)
 		}
 		s.wantAbsent(key)
 	}
+}
+
+// serverNames is the length of names, in bytes, up to which a server must be
+// able to change an object. versitygw 1.8 does so by way of a name that is 28
+// bytes longer.
+const serverNames = 255 - 28
+
+// changeOdd replaces and touches an object. With a very long name that may be
+// more than a server can, and then changes nothing.
+func (s *suite) changeOdd(key remote.Key) {
+	s.Helper()
+	_, base := key.Split()
+	want := []byte("new " + key)
+	err := s.r.Put(s.ctx, key, Bytes(want), remote.PutOptions{})
+	if len(base) > serverNames && errors.Is(err, remote.ErrUnsupported) {
+		s.wantContent(key, []byte(key))
+		return
+	}
+	if err != nil {
+		s.Errorf("Put(%q) = %v", key, err)
+	}
+	if err := s.touch(key, want, s.Now().Add(1e12)); err != nil {
+		s.Errorf("Touch(%q) = %v", key, err)
+	}
+	s.wantContent(key, want)
 }
 
 // testInvalidKeys: what is no path below the root is refused.
