@@ -1,0 +1,176 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sstatefs/integration/servers"
+	"sstatefs/remote"
+	"sstatefs/remote/remotetest"
+)
+
+// treeKeys are more than a page of each kind: in folders, in folders of
+// folders of which one holds most, and at the root.
+func treeKeys() map[remote.Key]bool {
+	keys := make(map[remote.Key]bool)
+	for i := range 1500 {
+		name := fmt.Sprintf("sstate:%04d", i)
+		keys[remote.Key(fmt.Sprintf("%02x/%02x/%s", i%16, i%3, name))] = true
+		keys[remote.Key(fmt.Sprintf("universal/%02x/%02x/%s", i%5, i%7, name))] = true
+		keys[remote.Key(name)] = true
+	}
+	return keys
+}
+
+// clutter is what a listing leaves out.
+var clutter = []string{"ab/README", "ab/.sstatefs-0123456789abcdef", ".hidden", "universal/sstate-control/x", "zz/.sstate:x.sgwtmp.1"}
+
+// TestTree: a listing that is split finds everything once.
+func TestTree(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv *servers.Server) {
+		if srv.Kind == servers.MinIO {
+			return // it has no plain files to write
+		}
+		root := srv.Sub(t, "root")
+		want := treeKeys()
+		for key := range want {
+			writeFile(t, filepath.Join(root.Data, string(key)))
+		}
+		for _, name := range clutter {
+			writeFile(t, filepath.Join(root.Data, name))
+		}
+		b := mustOpen(t, root.Address, remote.OpenOptions{ReadOnly: true})
+		wantTree(t, b, want)
+		var left []remote.Key
+		err := b.Leftovers(t.Context(), func(info remote.Info) error {
+			left = append(left, info.Key)
+			return nil
+		})
+		if err != nil || !slices.Equal(left, []remote.Key{"ab/.sstatefs-0123456789abcdef"}) {
+			t.Errorf("Leftovers = %q, %v", left, err)
+		}
+	})
+}
+
+func writeFile(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantTree lists the root, and folders of all sizes.
+func wantTree(t *testing.T, b *Bucket, want map[remote.Key]bool) {
+	t.Helper()
+	for _, prefix := range []string{"", "universal", "03", "universal/02", "nothing"} {
+		below := maps.Clone(want)
+		maps.DeleteFunc(below, func(key remote.Key, _ bool) bool {
+			return prefix != "" && !strings.HasPrefix(string(key), prefix+"/")
+		})
+		got := make(map[remote.Key]bool)
+		err := b.List(t.Context(), prefix, func(info remote.Info) error {
+			if got[info.Key] {
+				t.Errorf("List(%q) gives %q twice", prefix, info.Key)
+			}
+			got[info.Key] = true
+			return nil
+		})
+		if err != nil || !maps.Equal(got, below) {
+			t.Errorf("List(%q) = %d objects, %v, want %d", prefix, len(got), err, len(below))
+		}
+	}
+}
+
+// TestSplit: the rest of a listing is what comes after the last name.
+func TestSplit(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv *servers.Server) {
+		b := mustOpen(t, srv.Address, remote.OpenOptions{})
+		for _, name := range []string{"03/05/sstate:a", "03/05/sstate:c", "04/00/sstate:d", "05/00/sstate:e", "sstate:f"} {
+			if err := b.Put(t.Context(), remote.Key(name), remotetest.Bytes("x"), remote.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for last, want := range map[string]string{
+			"03/05/sstate:b": "03/03/05/sstate:b 04/ 05/", "04/": "04/04/ 05/", "z": "",
+		} {
+			parts, err := (&tree{b: b, want: remote.Key.IsObject, hand: func([]remote.Info) error { return nil }}).split(t.Context(), "", last)
+			var got []string
+			for _, p := range parts {
+				got = append(got, p.prefix+p.after)
+			}
+			if err != nil || strings.Join(got, " ") != want {
+				t.Errorf("split after %q = %q, %v, want %q", last, got, err, want)
+			}
+		}
+	})
+}
+
+// TestAfter: of servers that ignore start-after only the rest is taken.
+func TestAfter(t *testing.T) {
+	b := newFake(t).known(t)
+	var got []remote.Info
+	rest := &tree{b: b, want: remote.Key.IsObject, hand: func(infos []remote.Info) error {
+		got = infos
+		return nil
+	}}
+	rest.send([]entry{{name: "root/sstate:a"}, {name: "root/sstate:b"}, {name: "root/sstate:c"}}, "root/sstate:b")
+	if len(got) != 1 || got[0].Key != "sstate:c" {
+		t.Errorf("send gives %v, want sstate:c", got)
+	}
+}
+
+// TestUnsorted: pages that are not sorted are not split, and not taken
+// for the same.
+func TestUnsorted(t *testing.T) {
+	f := newFake(t)
+	b := f.known(t)
+	var pages atomic.Int64
+	f.set(unsorted(&pages))
+	var got []string
+	err := b.List(t.Context(), "", func(info remote.Info) error {
+		got = append(got, string(info.Key))
+		return nil
+	})
+	if err != nil || len(got) != 6 || pages.Load() != 3 {
+		t.Errorf("List = %q, %v in %d pages, want 6 in 3", got, err, pages.Load())
+	}
+}
+
+// unsorted gives three pages of two names, as AWS's directory buckets do.
+func unsorted(pages *atomic.Int64) func(http.ResponseWriter, *http.Request) bool {
+	names := []string{"sstate:c", "sstate:b", "sstate:f", "sstate:a", "sstate:e", "sstate:d"}
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		pages.Add(1)
+		at, _ := strconv.Atoi(r.URL.Query().Get("continuation-token"))
+		fmt.Fprintf(w, "<ListBucketResult><IsTruncated>%t</IsTruncated><NextContinuationToken>%d</NextContinuationToken>", at < 4, at+2)
+		for _, name := range names[at : at+2] {
+			fmt.Fprintf(w, "<Contents><Key>root/%s</Key><Size>1</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>", name)
+		}
+		fmt.Fprint(w, "</ListBucketResult>")
+		return true
+	}
+}
+
+// TestListOwnError: an error of the caller ends the workers.
+func TestListOwnError(t *testing.T) {
+	f := newFake(t)
+	for i := range 3000 {
+		f.objects["root/"+string(remotetest.Key(i))] = nil
+	}
+	own := errors.New("enough")
+	if err := f.known(t).List(t.Context(), "", func(remote.Info) error { return own }); err != own { //nolint:errorlint // the very error
+		t.Errorf("List = %v, want %v", err, own)
+	}
+}

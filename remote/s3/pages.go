@@ -1,0 +1,51 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"slices"
+
+	"sstatefs/remote"
+)
+
+// emptyPages bounds how many pages in a row may hold nothing. AWS gives a few
+// where much was deleted.
+const emptyPages = 1000
+
+// errNoAdvance is a listing that goes round in circles.
+var errNoAdvance = errors.New("the listing does not advance: the server gives the same page again")
+
+// pages asks for one page after the other until yield is false or there are no
+// more. Its errors are the SDK's.
+func (b *Bucket) pages(ctx context.Context, s span, yield func(*page) bool) error {
+	tokens := make(map[uint64]struct{})   // hashes: a token may be long
+	prefixes := make(map[string]struct{}) // rclone gives all of them on every page
+	seed := maphash.MakeSeed()
+	empty := 0
+	for {
+		p, err := b.page(ctx, s)
+		if err != nil {
+			return err
+		}
+		remote.Progress(ctx)
+		p.prefixes = slices.DeleteFunc(p.prefixes, func(prefix string) bool {
+			_, again := prefixes[prefix]
+			prefixes[prefix] = struct{}{}
+			return again
+		})
+		if !yield(p) || !p.truncated {
+			return nil
+		}
+		empty++
+		if len(p.entries)+len(p.prefixes) > 0 {
+			empty = 0
+		}
+		token := maphash.String(seed, p.next)
+		if _, again := tokens[token]; again || p.next == "" || empty > emptyPages {
+			return errNoAdvance
+		}
+		tokens[token] = struct{}{}
+		s.token = p.next
+	}
+}
