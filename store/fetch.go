@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
-	"sstatefs/sstate"
 )
 
 // Object is an open object. Exactly one of File and the remote is behind it.
@@ -173,6 +172,9 @@ func (s *Store) download(ctx context.Context, key string) error {
 		return s.fetchFailed(key, info, err)
 	}
 	defer body.Close()
+	if err := s.doubtSize(ctx, info); err != nil {
+		return s.fetchFailed(key, info, err)
+	}
 	if info.Size > s.opt.CacheSize || !s.makeRoom(info.Size) {
 		return errNoRoom
 	}
@@ -185,14 +187,17 @@ func (s *Store) download(ctx context.Context, key string) error {
 	if err != nil {
 		return s.fetchFailed(key, info, err)
 	}
-	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() && info.Size == 0 {
-		return s.fetchFailed(key, info, fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt))
+	if err := verify(body, tmp, key); err != nil {
+		return s.fetchFailed(key, info, err)
 	}
 	if err := s.keep(tmp, key, sum); err != nil {
 		return err
 	}
+	s.names.clearCorrupt(key)
 	if s.index != nil {
 		s.index.put(info) // it may have listed another size
+	} else if s.asked != nil {
+		s.asked.put(info)
 	}
 	s.touches.want(key)
 	s.ledger.note(Event{Kind: EventFetch, Key: key, Bytes: info.Size}, func(t *Stats) {
@@ -255,7 +260,8 @@ func (s *Store) fetchFailed(key string, info remote.Info, err error) error {
 		return errNotExist
 	case errors.Is(err, remote.ErrCorrupt):
 		s.warn(key, "remote's object is corrupt, the next publish replaces it: "+oneLine(err))
-		s.names.setCorrupt(key, &info)
+		info.Key = remote.Key(key)
+		s.names.setCorrupt(info, s.now())
 		s.changed(key)
 	case s.ctx.Err() == nil:
 		s.quiet.warn("not fetched", "error", err)

@@ -35,6 +35,7 @@ func (s *Store) housekeep(ctx context.Context) {
 			return
 		case <-room.C:
 			s.makeRoom(0)
+			s.saveLearned()
 			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {
 				s.retryHeld()
 			}
@@ -103,15 +104,24 @@ func (c *listedCount) add(n int64) {
 	c.objects = max(0, c.objects+n)
 }
 
-// Refresh lists the remote again and waits for it.
+// Refresh lists all of the remote again and waits for it.
 func (s *Store) Refresh(ctx context.Context) (IndexStatus, error) {
-	var err error
 	if s.index != nil {
-		err = s.index.fill(ctx)
-	} else if !s.traits.NoList {
-		err = s.count(ctx)
+		s.index.distrust(ctx)
 	}
+	err := s.list(ctx)
 	return s.indexStatus(), err
+}
+
+// list is Refresh without folders whose time tells that nothing changed.
+func (s *Store) list(ctx context.Context) error {
+	switch {
+	case s.index != nil:
+		return s.index.fill(ctx)
+	case s.traits.NoList:
+		return nil
+	}
+	return s.count(ctx)
 }
 
 // count lists a remote that needs no index, to know how much it holds.
@@ -151,6 +161,7 @@ func (s *Store) Status() Status {
 	var st Status
 	st.Remote.URL = s.opt.Remote.String()
 	st.Remote.State, st.Remote.Reason, st.Remote.Since = s.remoteState()
+	st.Remote.Traits, st.Remote.Abilities = TraitsOf(s.opt.Remote), AbilitiesOf(s.opt.Remote)
 	u := s.usage.get()
 	st.Cache.Dir, st.Cache.Objects, st.Cache.Bytes = s.opt.Dir, u.Objects, u.Bytes
 	st.Cache.LimitBytes, st.Cache.MinFree = s.opt.CacheSize, s.minFree()

@@ -2,42 +2,64 @@ package store
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
 	"sstatefs/remote"
-	"sstatefs/sstate"
 )
 
-// index is what we know the remote holds: keys with size and time, in shards
-// that are listed one by one. It is used for remotes whose Stat is not cheap.
+// index is what we know the remote holds: keys with size and time, in shards.
+// It is used for remotes whose Stat is not cheap and that can list.
 //
 // A shard is the folder two levels above an object ("ab" of
 // "ab/cd/sstate:..."), so that a cold cache needs a few hundred listings, not
-// one for every pair of hex digits below them.
+// one for every pair of hex digits below them. Where a listing needs a request
+// for each folder (perFolder) the leaves of a shard are listed one by one, and
+// what a shard asks for is only which leaves there are.
 type index struct {
-	list    listFunc
-	folders foldersFunc
-	refresh time.Duration
-	now     func() time.Time
-	onDelta func(delta)                        // called without locks after every listing
-	spawn   func(fn func(ctx context.Context)) // in a goroutine that the store owns and ends
-	jobs    int
+	list      listFunc
+	folders   foldersFunc
+	perFolder bool
+	refresh   time.Duration
+	now       func() time.Time
+	farNow    func() (t time.Time, known bool)   // by the remote's clock; ours if that is not known
+	onDelta   func(delta)                        // called without locks after every listing
+	spawn     func(fn func(ctx context.Context)) // in a goroutine that the store owns and ends
+	jobs      int
 
 	mu         sync.Mutex
+	dict       *dictionary
+	dictFloor  int // prefixes that it had when it was last cleaned
 	shards     map[string]*shard
+	root       root
+	timed      bool   // the remote tells when folders changed
+	savedRoot  string // what INDEX/root says
 	objects    int64
 	complete   bool
 	filling    *listing // the first listing of all, until it has ended
+	fills      int      // listings of all that run
 	refreshing bool
-	retryAt    time.Time // no refresh before: the last one failed
+	restUntil  time.Time // no refresh before
+	woken      time.Time // when the remote came back from its last outage
 	suspect    time.Time // when a drop by half was seen, zero if it was not
 	peak       int64     // most objects of the last peakAge
 	peakAt     time.Time
-	rounds     int          // listings of many shards that run
-	gone       []remote.Key // what they found removed, told when they end
+	rounds     int       // listings of many shards that run
+	gone       []removal // what they found removed, told when they end
+	spare      [][]item  // buffers of listings that have ended, while rounds run
 	listed     time.Time
+}
+
+// root is what is known of the folders that lead to shards.
+type root struct {
+	known      bool
+	listed     time.Time       // zero: not in this run
+	unexamined map[string]bool // folders that may lead to shards
+}
+
+// lacks reports whether a shard that was not found is not there.
+func (r *root) lacks(shard string) bool {
+	return r.known && !r.unexamined[parent(shard)]
 }
 
 type listFunc func(ctx context.Context, prefix string, fn func(remote.Info) error) error
@@ -46,37 +68,44 @@ type foldersFunc func(ctx context.Context, prefix string, fn func(remote.Folder)
 // shard is one part of the index.
 type shard struct {
 	name    string
-	leaves  map[string]*leaf // by the last folder, "cd" of "ab/cd"
-	listed  time.Time        // zero: not in this run
-	known   bool             // listed or loaded: lookups need not wait
-	used    bool             // looked up in this run
-	found   bool             // it is a folder of the remote
-	running *listing         // not nil while it is being listed
+	content *content
+	leaves  *[256]leaf // nil until something is to be known of one
+	listed  time.Time  // perFolder: its folders; zero: not in this run
+	known   bool       // listed or loaded: lookups need not wait
+	used    bool       // looked up in this run
+	found   bool       // it is a folder of the remote
+	news    bool       // it was known not to be there, until it was found
+	dirty   bool       // not saved as it is
+	running *listing   // not nil while it is being listed
+	failed  *listing   // the last one, if it failed
 }
 
-// leaf is one folder of objects.
+// leaf is what is known of one folder of objects beside its content.
 type leaf struct {
-	names map[string]stamp
-	time  time.Time // of the folder when it was listed, zero if it may have changed since
+	time  int64 // of the folder when it was listed, ns; 0 if that does not tell the next change
+	shown int64 // of the folder when the shard's folders were last listed
+	there bool  // it was among them
+
+	// Only perFolder:
+	listed  int64    // when, ns; 0 not in this run
+	running *listing // not nil while it is being listed
+	failed  *listing // the last one, if it failed
+	known   bool     // listed or loaded
+	used    bool     // looked up in this run
+	news    bool     // it was known not to be there, until it was found
 }
 
-type stamp struct {
-	size  int64
-	mtime int64 // nanoseconds since 1970
-}
+// moved reports whether a leaf may hold something else than when it was listed.
+func (lf *leaf) moved() bool { return lf.time == 0 || lf.time != lf.shown }
 
-// listing is one listing of one shard, awaited by any number of lookups.
+// listing is one listing of one shard or leaf, awaited by any number of
+// lookups.
 type listing struct {
-	done chan struct{}
-	err  error
-	own  map[remote.Key]*remote.Info // what we put (or removed: nil) meanwhile
-}
-
-// delta is what a listing found different from before.
-type delta struct {
-	added   []remote.Key
-	removed []remote.Key
-	resized []remote.Key
+	done   chan struct{}
+	err    error
+	ended  time.Time
+	own    map[remote.Key]*remote.Info // what we put (or removed: nil) meanwhile
+	unsure []remote.Key                // lookups that gave up waiting
 }
 
 // suspicion ends by itself after this time: whoever removed more than half of
@@ -89,158 +118,188 @@ const peakAge = 10 * time.Minute
 // suspectFloor is the size below which a drop by half is everyday life.
 const suspectFloor = 32
 
-// split cuts an object's key into shard, leaf folder and base name.
-func split(key remote.Key) (shardName, leafName, base string) {
-	k := string(key)
-	i := strings.LastIndexByte(k, '/')
-	if i < 0 {
-		return "", "", k
-	}
-	dir, base := k[:i], k[i+1:]
-	j := strings.LastIndexByte(dir, '/')
-	if j < 0 {
-		return "", dir, base
-	}
-	return dir[:j], dir[j+1:], base
-}
-
-// get answers from what is known. ready is false when the shard was never
-// listed; wait then ends with the listing that was started for it.
+// get answers from what is known. ready is false when that was never listed;
+// wait then ends with the listing that was started for it, after which get may
+// have to wait once more.
 func (x *index) get(key remote.Key) (info remote.Info, found, ready bool, wait *listing) {
-	sn, ln, base := split(key)
+	p, ok := placeOf(key)
+	if !ok {
+		return remote.Info{}, false, true, nil
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	sh := x.shard(sn)
+	sh := x.toAsk(p.shard)
+	if sh == nil {
+		return remote.Info{}, false, true, nil
+	}
+	wait = x.await(sh, p.leaf)
+	st, found := sh.content.find(p)
+	if !found {
+		return remote.Info{}, false, wait == nil, wait
+	}
+	return remote.Info{Key: key, Size: st.size, ModTime: st.time()}, true, true, nil
+}
+
+// toAsk is the shard of a name; nil if it is known that the remote has none.
+// Called with mu held.
+func (x *index) toAsk(name string) *shard {
+	if sh := x.shards[name]; sh != nil {
+		return sh
+	}
+	if x.root.lacks(name) {
+		x.mayRefresh(x.root.listed)
+		return nil
+	}
+	return x.shard(name)
+}
+
+// await gives what a lookup in a leaf has to wait for, nil if nothing. A shard
+// whose folders are known lists no leaf that is not there. Called with mu held.
+func (x *index) await(sh *shard, i byte) *listing {
 	sh.used = true
-	if !sh.known {
-		return remote.Info{}, false, false, x.start(sh)
+	if !x.perFolder {
+		return x.awaitShard(sh)
 	}
-	x.mayRefresh(sh.listed)
-	if lf := sh.leaves[ln]; lf != nil {
-		if st, ok := lf.names[base]; ok {
-			return remote.Info{Key: key, Size: st.size, ModTime: time.Unix(0, st.mtime)}, true, true, nil
-		}
+	lf := sh.leaf(i)
+	lf.used = true
+	switch {
+	case lf.known:
+		x.mayRefresh(sh.seen(lf))
+	case !sh.known:
+		return x.awaitShard(sh)
+	case lf.there && x.justFailed(lf.failed):
+		return lf.failed
+	case lf.there:
+		return x.startLeaf(sh, i)
+	default:
+		x.mayRefresh(sh.listed)
 	}
-	return remote.Info{}, false, true, nil
+	return nil
+}
+
+// awaitShard is await for the shard as a whole.
+func (x *index) awaitShard(sh *shard) *listing {
+	switch {
+	case sh.known:
+		x.mayRefresh(sh.listed)
+		return nil
+	case x.justFailed(sh.failed):
+		return sh.failed
+	}
+	return x.start(sh)
+}
+
+// justFailed reports whether a listing has failed so recently that thousands of
+// lookups must not try it again one after the other. Called with mu held.
+func (x *index) justFailed(l *listing) bool {
+	return l != nil && l.ended.After(x.woken) && x.now().Sub(l.ended) < refreshRetry
+}
+
+// seen is when what is known of a leaf was last right.
+func (sh *shard) seen(lf *leaf) time.Time {
+	if !lf.moved() && lf.listed < sh.listed.UnixNano() {
+		return sh.listed
+	}
+	if lf.listed == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, lf.listed)
 }
 
 // shard finds or makes a shard. Called with mu held.
 func (x *index) shard(name string) *shard {
 	sh := x.shards[name]
 	if sh == nil {
-		sh = &shard{name: name, leaves: map[string]*leaf{}}
+		sh = &shard{name: name, content: &content{dict: x.dict}}
 		x.shards[name] = sh
 	}
 	return sh
 }
 
+// leaf is a leaf folder's state.
+func (sh *shard) leaf(i byte) *leaf {
+	if sh.leaves == nil {
+		sh.leaves = new([256]leaf)
+	}
+	return &sh.leaves[i]
+}
+
 // put notes an object that is on the remote now.
 func (x *index) put(info remote.Info) {
+	p, ok := placeOf(info.Key)
+	if !ok {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	sn, ln, base := split(info.Key)
-	sh := x.shard(sn)
-	if sh.running != nil {
-		sh.running.own[info.Key] = &info
+	sh := x.shards[p.shard]
+	if sh == nil {
+		sh = x.shard(p.shard)
+		sh.known, sh.listed = x.root.lacks(p.shard), x.root.listed // it was empty then
 	}
-	lf := sh.leaves[ln]
-	if lf == nil {
-		lf = &leaf{names: map[string]stamp{}}
-		sh.leaves[ln] = lf
-	}
-	if _, ok := lf.names[base]; !ok {
+	sh.remember(p.leaf, info.Key, &info)
+	if sh.content.set(info.Key, p, stamp{info.Size, info.ModTime.UnixNano()}) {
 		x.objects++
 	}
-	lf.names[base] = stamp{info.Size, info.ModTime.UnixNano()}
+	sh.dirty = true
+}
+
+// remember tells the listings that run what they may not have seen.
+func (sh *shard) remember(i byte, key remote.Key, info *remote.Info) {
+	sh.running.remember(key, info)
+	if sh.leaves != nil {
+		sh.leaves[i].running.remember(key, info)
+	}
+}
+
+func (l *listing) remember(key remote.Key, info *remote.Info) {
+	if l == nil {
+		return
+	}
+	if l.own == nil {
+		l.own = map[remote.Key]*remote.Info{}
+	}
+	l.own[key] = info
 }
 
 // drop notes an object that is not on the remote any more.
 func (x *index) drop(key remote.Key) {
+	p, ok := placeOf(key)
+	if !ok {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	sn, ln, base := split(key)
-	sh := x.shard(sn)
-	if sh.running != nil {
-		sh.running.own[key] = nil
+	sh := x.shards[p.shard]
+	if sh == nil {
+		return
 	}
-	if lf := sh.leaves[ln]; lf != nil {
-		if _, ok := lf.names[base]; ok {
-			delete(lf.names, base)
-			x.objects--
-			x.peak = max(x.objects, x.peak-1) // that was us, and no surprise
-		}
-		if len(lf.names) == 0 {
-			delete(sh.leaves, ln)
-		}
+	sh.remember(p.leaf, key, nil)
+	if sh.content.unset(key, p) {
+		x.objects--
+		x.peak = max(x.objects, x.peak-1) // that was us, and no surprise
+		sh.dirty = true
 	}
 }
 
 // touched notes the new time of an object.
 func (x *index) touched(key remote.Key, t time.Time) {
+	p, ok := placeOf(key)
+	if !ok {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	sn, ln, base := split(key)
-	if lf := x.shard(sn).leaves[ln]; lf != nil {
-		if st, ok := lf.names[base]; ok && st.mtime < t.UnixNano() {
-			st.mtime = t.UnixNano()
-			lf.names[base] = st
-		}
+	sh := x.shards[p.shard]
+	if sh == nil {
+		return
 	}
-}
-
-// children calls fn for what is directly below a folder. ready is false when
-// that is not known yet; wait then ends when it is.
-func (x *index) children(dir string, fn func(name string, folder bool, info remote.Info)) (ready bool, wait *listing) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if sh := x.holder(dir); sh != nil {
-		sh.used = true
-		if !sh.known {
-			return false, x.start(sh)
-		}
-		x.mayRefresh(sh.listed)
-	} else {
-		if !x.complete && x.filling != nil {
-			return false, x.filling
-		}
-		x.mayRefresh(x.listed)
+	st, ok := sh.content.find(p)
+	if ok && st.mtime < t.UnixNano() {
+		st.mtime = t.UnixNano()
+		sh.content.set(key, p, st)
+		sh.dirty = true
 	}
-	x.belowLocked(dir, fn)
-	return true, nil
-}
-
-// below is children without asking whether it is all.
-func (x *index) below(dir string, fn func(name string, folder bool, info remote.Info)) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.belowLocked(dir, fn)
-}
-
-func (x *index) belowLocked(dir string, fn func(name string, folder bool, info remote.Info)) {
-	parentName, last := parent(dir), dir[strings.LastIndexByte(dir, '/')+1:]
-	if sh := x.shards[parentName]; sh != nil && sh.leaves[last] != nil {
-		for base, st := range sh.leaves[last].names {
-			fn(base, false, remote.Info{Key: remote.Key(dir + "/" + base), Size: st.size, ModTime: time.Unix(0, st.mtime)})
-		}
-	}
-	if sh := x.shards[dir]; sh != nil {
-		for ln := range sh.leaves {
-			fn(ln, true, remote.Info{})
-		}
-	}
-	x.subfolders(dir, fn)
-}
-
-// holder is the shard that a folder is, or is a leaf of; nil for a folder that
-// only leads to shards. Called with mu held.
-func (x *index) holder(dir string) *shard {
-	if !sstate.IsFolder(dir) {
-		return nil
-	}
-	if p := parent(dir); p != "" && sstate.IsFolder(p) {
-		return x.shard(p)
-	}
-	return x.shard(dir)
 }
 
 // mayRefresh starts a refresh if something was listed too long ago. Called with
@@ -251,23 +310,49 @@ func (x *index) mayRefresh(listed time.Time) {
 	}
 }
 
-// subfolders reports the components that lead to shards. Called with mu held.
-func (x *index) subfolders(dir string, fn func(name string, folder bool, info remote.Info)) {
-	prefix := dir + "/"
-	if dir == "" {
-		prefix = ""
+// unanswered notes a lookup that did not wait to the end of a listing: who
+// asked hears of the object if that brings it.
+func (x *index) unanswered(l *listing, key remote.Key) {
+	const most = 4096 // of one build's lookups; the kernel asks again in seconds anyway
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if l.err == nil && len(l.unsure) < most {
+		l.unsure = append(l.unsure, key)
 	}
-	seen := map[string]bool{}
-	for name, sh := range x.shards {
-		if len(sh.leaves) == 0 && (sh.known || !sh.found) || !strings.HasPrefix(name, prefix) || name == dir {
-			continue
-		}
-		first, _, _ := strings.Cut(name[len(prefix):], "/")
-		if first != "" && !seen[first] {
-			seen[first] = true
-			fn(first, true, remote.Info{})
-		}
+}
+
+// at is what is known of an object, without asking for it.
+func (x *index) at(key remote.Key) (stamp, bool) {
+	p, ok := placeOf(key)
+	if !ok {
+		return stamp{}, false
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if sh := x.shards[p.shard]; sh != nil {
+		return sh.content.find(p)
+	}
+	return stamp{}, false
+}
+
+// remembers reports whether what is known of an object was loaded, and not
+// listed since.
+func (x *index) remembers(key remote.Key) bool {
+	p, ok := placeOf(key)
+	if !ok {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	sh := x.shards[p.shard]
+	switch {
+	case sh == nil:
+		return x.root.listed.IsZero()
+	case !x.perFolder || sh.leaves == nil || sh.listed.IsZero():
+		return sh.listed.IsZero()
+	}
+	lf := &sh.leaves[p.leaf]
+	return lf.known && sh.seen(lf).IsZero()
 }
 
 // status tells what is known.

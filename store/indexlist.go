@@ -4,20 +4,40 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"sstatefs/remote"
-	"sstatefs/sstate"
 )
 
 // start begins the listing of a shard unless one runs. Called with mu held.
 func (x *index) start(sh *shard) *listing {
 	if sh.running == nil {
-		l := &listing{done: make(chan struct{}), own: map[remote.Key]*remote.Info{}}
+		l := &listing{done: make(chan struct{})}
 		sh.running = l
-		x.spawn(func(ctx context.Context) { x.listShard(ctx, sh, l) })
+		x.spawn(func(ctx context.Context) {
+			p := x.newPass()
+			if x.perFolder {
+				x.end(sh, p, l, x.collectFolders(ctx, sh, p))
+			} else {
+				x.end(sh, p, l, x.collect(ctx, sh, p))
+			}
+		})
 	}
 	return sh.running
+}
+
+// startLeaf begins the listing of one leaf unless one runs. Called with mu
+// held.
+func (x *index) startLeaf(sh *shard, i byte) *listing {
+	lf := sh.leaf(i)
+	if lf.running == nil {
+		l := &listing{done: make(chan struct{})}
+		lf.running = l
+		x.spawn(func(ctx context.Context) {
+			p := x.newPass()
+			p.single = &i
+			x.end(sh, p, l, x.collectLeaf(ctx, sh, p, i))
+		})
+	}
+	return lf.running
 }
 
 // wait waits for a listing.
@@ -30,326 +50,272 @@ func (l *listing) wait(ctx context.Context) error {
 	}
 }
 
-// listShard lists one shard and puts the result in place. The remote's guard
-// bounds its time.
-func (x *index) listShard(ctx context.Context, sh *shard, l *listing) {
-	begun := x.now()
-	fresh, err := x.collect(ctx, sh)
-	var d delta
-	x.mu.Lock()
-	if err == nil {
-		for key, info := range l.own {
-			apply(fresh, key, info)
-		}
-		d = x.replace(sh, fresh)
-		if x.rounds > 0 {
-			x.gone, d.removed = append(x.gone, d.removed...), nil
-		}
-		sh.listed, sh.known = begun, true
-		x.listed = x.now()
-	}
-	l.err = err
-	sh.running = nil
-	x.mu.Unlock()
-	close(l.done)
-	if err == nil {
-		x.onDelta(d)
-	}
+// pass is what one listing finds out.
+type pass struct {
+	builder
+	begun  time.Time
+	quiet  int64          // ns by the remote's clock: folders not moved since show the next change
+	whole  bool           // the whole shard was listed
+	single *byte          // perFolder: the leaf that this is about, nil for the shard's folders
+	listed [256]bool      // else the leaves that were, or that are gone
+	times  map[byte]int64 // of the folders, ns; 0 is unknown
 }
 
-// settle is how long a folder must have been quiet before its time is trusted
-// to show the next change: file systems keep times as coarse as two seconds.
-const settle = 3 * time.Second
-
-// collect asks the remote what a shard holds. Leaves whose folder did not move
-// since they were listed are taken over.
-func (x *index) collect(ctx context.Context, sh *shard) (map[string]*leaf, error) {
-	fresh := map[string]*leaf{}
-	begun := x.now()
-	var stale []string
-	times := map[string]time.Time{}
-	x.mu.Lock()
-	partial := sh.known && !sh.listed.IsZero()
-	x.mu.Unlock()
-	if partial {
-		err := x.folders(ctx, sh.name, func(f remote.Folder) error {
-			if f.ModTime.IsZero() {
-				partial = false
-			}
-			times[f.Name] = f.ModTime
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if !partial {
-		return fresh, x.list(ctx, sh.name, func(i remote.Info) error { apply(fresh, i.Key, &i); return nil })
-	}
-	x.mu.Lock()
-	for name, t := range times {
-		if old := sh.leaves[name]; old != nil && old.time.Equal(t) {
-			fresh[name] = old.clone()
-		} else {
-			stale = append(stale, name)
-		}
-	}
-	x.mu.Unlock()
-	for _, name := range stale {
-		if err := x.list(ctx, sh.name+"/"+name, func(i remote.Info) error { apply(fresh, i.Key, &i); return nil }); err != nil {
-			return nil, err
-		}
-		if t := times[name]; fresh[name] != nil && begun.Sub(t) > settle {
-			fresh[name].time = t
-		}
-	}
-	return fresh, nil
-}
-
-func (l *leaf) clone() *leaf {
-	c := &leaf{names: make(map[string]stamp, len(l.names)), time: l.time}
-	for k, v := range l.names {
-		c.names[k] = v
-	}
-	return c
-}
-
-// apply puts one object into leaves, or takes it out when info is nil. Names
-// that are no objects of this grammar are left out.
-func apply(leaves map[string]*leaf, key remote.Key, info *remote.Info) {
-	_, ln, base := split(key)
-	if info == nil {
-		if lf := leaves[ln]; lf != nil {
-			delete(lf.names, base)
-		}
-		return
-	}
-	if _, ok := sstate.ParsePath(string(key)); !ok {
-		return
-	}
-	lf := leaves[ln]
-	if lf == nil {
-		lf = &leaf{names: map[string]stamp{}}
-		leaves[ln] = lf
-	}
-	lf.names[base] = stamp{info.Size, info.ModTime.UnixNano()}
-}
-
-// replace swaps a shard's content and tells what changed. Called with mu held.
-func (x *index) replace(sh *shard, fresh map[string]*leaf) delta {
-	var d delta
-	var was, is int64
-	key := func(ln, base string) remote.Key { return remote.Key(sh.name + "/" + ln + "/" + base) }
-	for ln, old := range sh.leaves {
-		for base, st := range old.names {
-			was++
-			now, ok := fresh[ln].get(base)
-			if !ok {
-				d.removed = append(d.removed, key(ln, base))
-			} else if now.size != st.size {
-				d.resized = append(d.resized, key(ln, base))
-			}
-		}
-	}
-	for ln, lf := range fresh {
-		if len(lf.names) == 0 {
-			delete(fresh, ln)
-			continue
-		}
-		for base := range lf.names {
-			is++
-			if _, ok := sh.leaves[ln].get(base); !ok {
-				d.added = append(d.added, key(ln, base))
-			}
-		}
-	}
-	sh.leaves = fresh
-	x.account(is - was)
-	return d
-}
-
-func (l *leaf) get(base string) (stamp, bool) {
-	if l == nil {
-		return stamp{}, false
-	}
-	st, ok := l.names[base]
-	return st, ok
-}
-
-// account moves the number of objects and watches for a sudden drop. Called
-// with mu held.
-func (x *index) account(diff int64) {
-	x.objects += diff
-	if x.isSuspect() {
-		if x.objects*2 > x.peak {
-			x.suspect = time.Time{}
-		}
-		return
-	}
-	t := x.now()
-	if x.objects >= x.peak || t.Sub(x.peakAt) > peakAge {
-		x.peak, x.peakAt = max(x.objects, x.objects-diff), t
-	}
-	if x.peak >= suspectFloor && x.objects*2 < x.peak {
-		x.suspect = t
-	}
-}
-
-// refreshRetry is the pause after a refresh that failed.
-const refreshRetry = 5 * time.Second
-
-// refreshBehind lists all stale shards in use again, in the background. Called
-// with mu held.
-func (x *index) refreshBehind() {
-	if x.refreshing || x.now().Before(x.retryAt) {
-		return
-	}
-	x.refreshing = true
-	x.spawn(func(ctx context.Context) {
-		err := x.refreshStale(ctx)
-		x.mu.Lock()
-		x.refreshing = false
-		if err != nil {
-			x.retryAt = x.now().Add(refreshRetry)
-		}
-		x.mu.Unlock()
-	})
-}
-
-// refreshStale lists the stale shards in use, and those that are new on the
-// remote.
-func (x *index) refreshStale(ctx context.Context) error {
-	names, err := x.discover(ctx)
-	if err != nil {
-		return err
-	}
-	var stale []*shard
-	x.mu.Lock()
-	for _, n := range names {
-		if x.shards[n] == nil {
-			stale = append(stale, x.shard(n))
-		}
-	}
-	now := x.now()
-	for _, sh := range x.shards {
-		if sh.known && sh.used && now.Sub(sh.listed) > x.refresh {
-			stale = append(stale, sh)
-		}
-	}
-	x.listed = now
-	x.mu.Unlock()
-	if err := x.listAll(ctx, stale); err != nil {
-		return err
-	}
-	x.mu.Lock()
-	x.complete = true
-	x.mu.Unlock()
-	return nil
-}
-
-// wake looks at a remote again that is back.
-func (x *index) wake() {
+func (x *index) newPass() *pass {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.retryAt = time.Time{}
-	x.refreshBehind()
+	p := &pass{begun: x.now(), quiet: x.quietSince(), builder: builder{dict: x.dict}}
+	if n := len(x.spare); n > 0 {
+		p.items, x.spare = x.spare[n-1][:0], x.spare[:n-1]
+	}
+	return p
 }
 
-// listAll lists shards in parallel and returns the first error. What is gone is
-// told at the end, when it is known whether the listing is to be believed.
-func (x *index) listAll(ctx context.Context, shards []*shard) error {
-	x.mu.Lock()
-	x.rounds++
-	x.mu.Unlock()
-	defer x.endRound()
-	var g errgroup.Group
-	g.SetLimit(max(1, x.jobs))
-	for _, sh := range shards {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+// A folder must have been quiet for a while before its time is trusted to show
+// the next change: file systems keep times as coarse as two seconds, and the
+// remote's clock is known to a second, or not at all.
+const (
+	settle        = time.Minute
+	settleUnknown = 10 * time.Minute // hosts without NTP are wrong by minutes
+)
+
+// quietSince is the latest time of a folder that is trusted.
+func (x *index) quietSince() int64 {
+	t, known := x.farNow()
+	if !known {
+		return t.Add(-settleUnknown).UnixNano()
+	}
+	return t.Add(-settle).UnixNano()
+}
+
+// trusted is the time of a folder if that shows the next change, else 0.
+func (p *pass) trusted(t int64) int64 {
+	if t < p.quiet {
+		return t
+	}
+	return 0
+}
+
+// readFolders asks which leaves a shard has.
+func (x *index) readFolders(ctx context.Context, sh *shard, p *pass) error {
+	p.times = map[byte]int64{}
+	return x.folders(ctx, sh.name, func(f remote.Folder) error {
+		if i, ok := leafIndex(f.Name); ok && f.Name == leafName(sh.name, i) {
+			p.times[i] = 0
+			if !f.ModTime.IsZero() {
+				p.times[i] = f.ModTime.UnixNano()
 			}
-			x.mu.Lock()
-			l := x.start(sh)
-			x.mu.Unlock()
-			return l.wait(ctx)
-		})
-	}
-	return g.Wait()
-}
-
-func (x *index) endRound() {
-	x.mu.Lock()
-	x.rounds--
-	var d delta
-	if x.rounds == 0 {
-		d.removed, x.gone = x.gone, nil
-	}
-	x.mu.Unlock()
-	x.onDelta(d)
-}
-
-// fill finds all shards and lists them. Lookups of folders wait for the first.
-func (x *index) fill(ctx context.Context) (err error) {
-	defer func() { x.filled(err) }()
-	names, err := x.discover(ctx)
-	if err != nil {
-		return err
-	}
-	var all []*shard
-	x.mu.Lock()
-	for _, n := range names {
-		x.shard(n).found = true
-	}
-	for _, sh := range x.shards {
-		all = append(all, sh)
-	}
-	x.mu.Unlock()
-	x.filled(nil) // which folders there are is known now
-	if err := x.listAll(ctx, all); err != nil {
-		return err
-	}
-	x.mu.Lock()
-	x.complete = true
-	x.listed = x.now()
-	x.mu.Unlock()
-	return nil
-}
-
-// filled ends the wait for the first listing of all.
-func (x *index) filled(err error) {
-	x.mu.Lock()
-	l := x.filling
-	x.filling = nil
-	x.mu.Unlock()
-	if l != nil {
-		l.err = err
-		close(l.done)
-	}
-}
-
-// discover names the shards of the remote: hex pairs at its root, and below
-// every other folder there.
-func (x *index) discover(ctx context.Context) ([]string, error) {
-	var names, others []string
-	err := x.folders(ctx, "", func(f remote.Folder) error {
-		if sstate.IsFolder(f.Name) {
-			names = append(names, f.Name)
-		} else {
-			others = append(others, f.Name)
 		}
 		return nil
 	})
-	for _, o := range others {
-		if err != nil {
-			return nil, err
+}
+
+// collect asks the remote what a shard holds. Where folders have times, leaves
+// whose folder did not move since they were listed in this run are spared.
+func (x *index) collect(ctx context.Context, sh *shard, p *pass) error {
+	x.mu.Lock()
+	timed, partly := x.timed, sh.known && !sh.listed.IsZero()
+	x.mu.Unlock()
+	if timed {
+		if err := x.readFolders(ctx, sh, p); err != nil {
+			return err
 		}
-		err = x.folders(ctx, o, func(f remote.Folder) error {
-			if p := o + "/" + f.Name; sstate.IsFolder(p) {
-				names = append(names, p)
-			}
-			return nil
-		})
 	}
-	return names, err
+	stale := x.stale(sh, p)
+	if !timed || !partly || 2*len(stale) > len(p.times) {
+		p.whole = true
+		return x.listInto(ctx, sh.name, p)
+	}
+	for _, i := range stale {
+		if err := x.collectLeaf(ctx, sh, p, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stale names the leaves that moved, and marks those that are gone as listed.
+func (x *index) stale(sh *shard, p *pass) []byte {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var stale []byte
+	for n := range 256 {
+		i := byte(n)
+		t, there := p.times[i]
+		switch {
+		case !there:
+			p.listed[i] = true
+		case t == 0 || sh.leaves == nil || sh.leaves[i].time != t:
+			stale = append(stale, i)
+		}
+	}
+	return stale
+}
+
+// collectLeaf asks the remote what one leaf holds.
+func (x *index) collectLeaf(ctx context.Context, sh *shard, p *pass, i byte) error {
+	p.listed[i] = true
+	return x.listInto(ctx, sh.name+"/"+leafName(sh.name, i), p)
+}
+
+// collectFolders asks the remote which leaves a shard has. Those that are gone
+// are empty.
+func (x *index) collectFolders(ctx context.Context, sh *shard, p *pass) error {
+	if err := x.readFolders(ctx, sh, p); err != nil {
+		return err
+	}
+	for i := range p.listed {
+		_, there := p.times[byte(i)]
+		p.listed[i] = !there
+	}
+	return nil
+}
+
+func (x *index) listInto(ctx context.Context, prefix string, p *pass) error {
+	return x.list(ctx, prefix, func(i remote.Info) error {
+		p.add(prefix, &i)
+		return nil
+	})
+}
+
+// end puts what a listing found in place, and releases who waits for it.
+func (x *index) end(sh *shard, p *pass, l *listing, err error) {
+	var c comparison
+	var fresh *content
+	if err == nil {
+		fresh = p.content()
+	}
+	x.mu.Lock()
+	if err == nil {
+		c = x.install(sh, p, l, fresh)
+		x.listed = x.now()
+	}
+	gone := removal{sh.name, c.gone.content()}
+	if x.rounds > 0 && gone.was.size() > 0 {
+		x.gone, gone.was = append(x.gone, gone), &content{}
+	}
+	if x.rounds > 0 && cap(p.items) > 0 {
+		x.spare = append(x.spare, p.items)
+	}
+	x.ended(sh, p, l, err)
+	x.mu.Unlock()
+	close(l.done)
+	if err == nil {
+		c.d.removed = gone.keys()
+		x.onDelta(c.d)
+	}
+}
+
+// ended notes that a listing has. Called with mu held.
+func (x *index) ended(sh *shard, p *pass, l *listing, err error) {
+	l.err, l.ended, l.own, l.unsure = err, x.now(), nil, nil
+	failed := l
+	if err == nil {
+		failed = nil
+	}
+	if p.single != nil {
+		lf := &sh.leaves[*p.single]
+		lf.running, lf.failed = nil, failed
+	} else {
+		sh.running, sh.failed = nil, failed
+	}
+}
+
+// install swaps the content of what was listed and tells what changed. Called
+// with mu held.
+func (x *index) install(sh *shard, p *pass, l *listing, fresh *content) comparison {
+	if fresh.dict != sh.content.dict { // cleaned meanwhile
+		fresh = fresh.moveTo(sh.content.dict)
+	}
+	for key, info := range l.own {
+		fresh.amend(key, info)
+	}
+	before := sh.content.size()
+	c := comparison{shard: sh.name, gone: builder{dict: sh.content.dict}}
+	if p.whole {
+		c.fresh = !sh.known && !sh.news
+		c.all(sh.content, fresh)
+		sh.content = fresh
+	} else {
+		for i, listed := range p.listed {
+			if listed {
+				c.fresh = p.single != nil && !sh.leaves[i].known && !sh.leaves[i].news
+				c.leaf(byte(i), sh.content, fresh)
+				sh.content.replaceLeaf(byte(i), fresh)
+			}
+		}
+	}
+	changed := len(c.d.added)+len(c.gone.items)+len(c.gone.odd)+len(c.d.resized) > 0
+	if changed || !sh.known || sh.content.size() != before {
+		sh.dirty = true
+	}
+	c.d.added = append(c.d.added, sh.answers(l)...)
+	x.settled(sh, p)
+	x.account(int64(sh.content.size() - before))
+	return c
+}
+
+// amend brings in what we did to an object while it was listed.
+func (c *content) amend(key remote.Key, info *remote.Info) {
+	p, ok := placeOf(key)
+	switch {
+	case !ok:
+	case info == nil:
+		c.unset(key, p)
+	default:
+		c.set(key, p, stamp{info.Size, info.ModTime.UnixNano()})
+	}
+}
+
+// answers are the lookups that did not wait for what is there now.
+func (sh *shard) answers(l *listing) []remote.Key {
+	var found []remote.Key
+	for _, key := range l.unsure {
+		if p, ok := placeOf(key); ok {
+			if _, ok := sh.content.find(p); ok {
+				found = append(found, key)
+			}
+		}
+	}
+	return found
+}
+
+// settled notes what is known from now on. Called with mu held.
+func (x *index) settled(sh *shard, p *pass) {
+	if p.single != nil {
+		lf := sh.leaf(*p.single)
+		lf.known, lf.news, lf.listed = true, false, p.begun.UnixNano()
+		sh.setTime(lf, p.trusted(lf.shown))
+		return
+	}
+	news := sh.known || sh.news
+	sh.listed, sh.known, sh.news = p.begun, true, false
+	if p.times == nil {
+		return
+	}
+	for n := range 256 {
+		i := byte(n)
+		t, there := p.times[i]
+		if !there && sh.leaves == nil {
+			continue
+		}
+		lf := sh.leaf(i)
+		lf.news = there && (lf.news || news && !lf.there && !lf.known)
+		sh.dirty = sh.dirty || lf.there != there
+		lf.there, lf.shown = there, t
+		switch {
+		case !there:
+			lf.known, lf.listed = false, 0
+			sh.setTime(lf, 0)
+		case !x.perFolder && (p.whole || p.listed[i]):
+			sh.setTime(lf, p.trusted(t))
+		}
+	}
+}
+
+// setTime notes the time that a leaf's folder had when it was listed.
+func (sh *shard) setTime(lf *leaf, t int64) {
+	if lf.time != t {
+		lf.time, sh.dirty = t, true
+	}
 }

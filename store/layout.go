@@ -18,6 +18,7 @@ const formatVersion = "sstatefs cache 1"
 // layout names the parts of a cache directory.
 //
 //	format    version, remote and identity of its root
+//	learned   one line: what the backend found out about the remote
 //	lock      flocked by the daemon that uses the cache; says who it is
 //	running   there while a daemon runs: its absence is the clean-stop mark
 //	synced    its time is when the file system was last known to be on disk
@@ -91,16 +92,6 @@ func (l layout) readFormat() (identity, error) {
 func (l layout) writeFormat(id identity) error {
 	text := fmt.Sprintf("%s\nremote %s\nidentity %s\n", formatVersion, id.remote, id.root)
 	return writeFileAtomic(l.path("format"), []byte(text))
-}
-
-// CacheKnows tells what a cache directory remembers of the root of its remote.
-// known is false for a directory that is no cache yet.
-func CacheKnows(dir string) (root string, known bool, err error) {
-	id, err := layout{dir}.readFormat()
-	if errors.Is(err, errNoFormat) {
-		return "", false, nil
-	}
-	return id.root, err == nil, err
 }
 
 // lock takes CACHE/lock for owner, or says who has it.

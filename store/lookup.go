@@ -83,10 +83,17 @@ func (s *Store) lookupObject(ctx context.Context, key string) (Entry, error) {
 			s.replacedElsewhere(key, &st)
 		}
 		return s.remoteEntry(info), nil
-	case ans == unknown && local:
+	case local && (ans == unknown || s.isRemembered(key)):
 		return s.objectEntry(key, &st, remote.Info{}), nil
 	}
 	return Entry{}, errNotExist
+}
+
+// isRemembered reports whether the index answers for a key from what it saved.
+// A daemon that was killed had not saved its last publishes: what is here then
+// counts more.
+func (s *Store) isRemembered(key string) bool {
+	return s.index != nil && s.index.remembers(remote.Key(key))
 }
 
 // isOurs reports whether the local copy counts whatever the remote says: it is
@@ -98,7 +105,7 @@ func (s *Store) isOurs(key string) bool {
 // worthless reports whether the remote's object is none: an empty archive
 // breaks a build, and what was found corrupt is a miss until it is replaced.
 func (s *Store) worthless(info remote.Info) bool {
-	if s.names.isCorrupt(info) {
+	if s.names.isCorrupt(info, s.now()) {
 		return true
 	}
 	n, ok := sstate.ParsePath(string(info.Key))
@@ -120,6 +127,11 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 	if s.index != nil {
 		return s.askIndex(ctx, remote.Key(key))
 	}
+	if s.asked != nil {
+		if info, ans := s.asked.get(remote.Key(key)); ans != unknown {
+			return info, ans
+		}
+	}
 	may, start := s.patience.begin()
 	if may == 0 {
 		return remote.Info{}, unknown
@@ -129,6 +141,9 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, may)
 		defer cancel()
+	}
+	if s.asked != nil {
+		return s.asked.ask(ctx, remote.Key(key))
 	}
 	info, err := s.guard.Stat(ctx, remote.Key(key))
 	switch {
@@ -140,22 +155,22 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 	return info, unknown
 }
 
-// askIndex asks the index, and waits for the first listing of a shard.
+// askIndex asks the index, and waits for the first listing of a shard: for its
+// leaves and then for a leaf of it where the remote lists folder by folder.
 func (s *Store) askIndex(ctx context.Context, key remote.Key) (remote.Info, answer) {
 	info, found, ready, wait := s.index.get(key)
 	if !ready {
 		may, start := s.patience.begin()
-		if may == 0 {
-			return info, unknown
-		}
+		defer s.patience.end(start)
 		ctx, cancel := context.WithTimeout(ctx, may)
-		err := wait.wait(ctx)
-		cancel()
-		s.patience.end(start)
-		if err != nil {
-			return info, unknown
+		defer cancel()
+		for !ready {
+			if may == 0 || wait.wait(ctx) != nil {
+				s.index.unanswered(wait, key)
+				return info, unknown
+			}
+			info, found, ready, wait = s.index.get(key)
 		}
-		info, found, _, _ = s.index.get(key)
 	}
 	switch {
 	case found:
@@ -283,10 +298,13 @@ func (s *Store) dropLocal(key string) {
 
 // noteOnRemote tells the index what the remote has.
 func (s *Store) noteOnRemote(info remote.Info) {
-	s.names.setCorrupt(string(info.Key), nil)
+	s.names.clearCorrupt(string(info.Key))
 	if s.index != nil {
 		s.index.put(info)
 		return
+	}
+	if s.asked != nil {
+		s.asked.put(info)
 	}
 	s.counted.add(1)
 }
@@ -297,6 +315,9 @@ func (s *Store) noteGone(key string) {
 		s.index.drop(remote.Key(key))
 		return
 	}
+	if s.asked != nil {
+		s.asked.drop(remote.Key(key))
+	}
 	s.counted.add(-1)
 }
 
@@ -305,18 +326,27 @@ func (s *Store) noteGone(key string) {
 func (s *Store) indexChanged(d delta) {
 	doubted := s.index.doubted()
 	for _, k := range append(d.removed, d.resized...) {
-		key := string(k)
 		if !doubted {
-			unlock := s.keys.lock(key)
-			if !s.isOurs(key) {
-				s.dropLocal(key)
-			}
-			unlock()
+			s.dropObsolete(string(k))
 		}
-		s.changed(key)
+		s.changed(string(k))
 	}
 	for _, k := range d.added {
 		s.changed(string(k))
+	}
+}
+
+// dropObsolete drops the local copy of an object, unless it is what the remote
+// has: it may have been published here since the listing, even sent.
+func (s *Store) dropObsolete(key string) {
+	unlock := s.keys.lock(key)
+	defer unlock()
+	var st unix.Statx_t
+	if s.isOurs(key) || lstat(s.layout.object(key), &st) != nil {
+		return
+	}
+	if far, ok := s.index.at(remote.Key(key)); !ok || far.size != int64(st.Size) {
+		s.dropLocal(key)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"sstatefs/remote"
 	"sstatefs/sstate"
@@ -15,16 +16,26 @@ import (
 // mirrors a folder of the cache and is filled from it at start.
 type names struct {
 	mu      *sync.RWMutex
-	removed map[string]bool        // whiteouts
-	pinned  map[string]bool        // published under --read-only
-	odd     map[string]bool        // scratch under an object's name: links, folders, devices
-	corrupt map[string]remote.Info // what was found mangled on the remote in this run
+	removed map[string]bool    // whiteouts
+	pinned  map[string]bool    // published under --read-only
+	odd     map[string]bool    // scratch under an object's name: links, folders, devices
+	corrupt map[string]mangled // what was found so on the remote in this run
 }
+
+// mangled is an object that could not be had whole.
+type mangled struct {
+	info remote.Info
+	seen time.Time
+}
+
+// mangledFor is how long that is believed: it may have been the way and not the
+// object.
+const mangledFor = 10 * time.Minute
 
 func newNames() names {
 	return names{
 		mu: &sync.RWMutex{}, removed: map[string]bool{}, pinned: map[string]bool{},
-		odd: map[string]bool{}, corrupt: map[string]remote.Info{},
+		odd: map[string]bool{}, corrupt: map[string]mangled{},
 	}
 }
 
@@ -51,24 +62,29 @@ func (n names) setRemoved(key string, in bool) { n.put(n.removed, key, in) }
 func (n names) setPinned(key string, in bool)  { n.put(n.pinned, key, in) }
 func (n names) setOdd(path string, in bool)    { n.put(n.odd, path, in) }
 
-// setCorrupt marks what the remote has under a key as mangled, or forgets it.
-func (n names) setCorrupt(key string, what *remote.Info) {
+// setCorrupt marks what the remote has under a key as mangled.
+func (n names) setCorrupt(what remote.Info, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if what != nil {
-		n.corrupt[key] = *what
-	} else {
-		delete(n.corrupt, key)
-	}
+	n.corrupt[string(what.Key)] = mangled{what, now}
 }
 
-// isCorrupt reports whether this is what was found mangled. Somebody may have
-// put it right since.
-func (n names) isCorrupt(info remote.Info) bool {
+// clearCorrupt forgets what was found mangled under a key.
+func (n names) clearCorrupt(key string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.corrupt, key)
+}
+
+// isCorrupt reports whether this is what was found mangled lately. Somebody may
+// have put it right since. The listings of some servers have milliseconds, and
+// their answers to a GET have seconds.
+func (n names) isCorrupt(info remote.Info, now time.Time) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	was, ok := n.corrupt[string(info.Key)]
-	return ok && was.Size == info.Size && was.ModTime.Equal(info.ModTime)
+	return ok && now.Sub(was.seen) < mangledFor &&
+		was.info.Size == info.Size && was.info.ModTime.Unix() == info.ModTime.Unix()
 }
 
 // wasCorrupt reports whether anything was found mangled under a key.

@@ -20,6 +20,9 @@ type Status struct {
 		State  RemoteState `json:"state"`
 		Reason string      `json:"reason,omitempty"` // why it is not ok, one line
 		Since  time.Time   `json:"since"`            // of this state
+
+		Traits    RemoteTraits    `json:"traits"`
+		Abilities []RemoteAbility `json:"abilities"`
 	} `json:"remote"`
 	Cache struct {
 		Dir        string `json:"dir"`
@@ -35,6 +38,26 @@ type Status struct {
 	ReadOnly bool         `json:"read_only"`
 	Publish  PublishMode  `json:"publish"`
 	Unlink   UnlinkPolicy `json:"unlink"`
+}
+
+// RemoteTraits are the traits of a remote that change what a mount can do. The
+// JSON keys are stable.
+type RemoteTraits struct {
+	ReadOnly      bool `json:"read_only"`       // it takes no changes
+	NoList        bool `json:"no_list"`         // it is asked for each name
+	ListPerFolder bool `json:"list_per_folder"` // a request lists one folder
+	AtomicCreate  bool `json:"atomic_create"`   // of several writers one wins
+
+	// Touch is "server" (without a transfer), "put" (by sending the content
+	// again) or "never".
+	Touch string `json:"touch"`
+}
+
+// RemoteAbility is a remote.Ability. The JSON keys are stable.
+type RemoteAbility struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Warn  string `json:"warn"` // empty if all is well
 }
 
 // QueueStatus tells what the remote does not have yet.
@@ -86,8 +109,10 @@ type Stats struct {
 	Sent      Count `json:"sent"`      // of those, arrived at the remote
 	Removed   int64 `json:"removed"`   // removals accepted
 	Touches   struct {
-		Local int64 `json:"local"`
-		Sent  int64 `json:"sent"`
+		Local   int64 `json:"local"`   // times set through the mount
+		Sent    int64 `json:"sent"`    // times refreshed on the remote
+		Skipped int64 `json:"skipped"` // uses that it cannot be told of: no way to, or the object is not here
+		Failed  int64 `json:"failed"`  // tries that the remote failed or refused
 	} `json:"touches"`
 	Queue QueueStatus `json:"queue"`
 	Cache struct {

@@ -109,6 +109,9 @@ func (s *Store) send(ctx context.Context, e *entry) {
 // perform does what the entry asks of the remote.
 func (s *Store) perform(ctx context.Context, e *entry) error {
 	key := remote.Key(e.key)
+	if err := s.touching.wait(ctx, e.key); err != nil {
+		return err
+	}
 	if e.op == opRemove {
 		late := e.attempts > 0 || s.now().Sub(e.queued) > lateRemoval
 		if late && s.isNewer(ctx, e) {
@@ -139,7 +142,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 // for: another host has published it anew while the remote was away.
 func (s *Store) isNewer(ctx context.Context, e *entry) bool {
 	info, err := s.guard.Stat(ctx, remote.Key(e.key))
-	if err != nil || !info.ModTime.After(e.queued) {
+	if err != nil || !info.ModTime.After(e.queued.Add(s.clockOffset())) {
 		return false
 	}
 	s.warn(e.key, "not removed from the remote: it was published anew since")
@@ -187,7 +190,7 @@ func (s *Store) sent(e *entry) {
 		s.removalSent(e)
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
-		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.now()})
+		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.remoteNow()})
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
 			st.Sent.Bytes += e.size

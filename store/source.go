@@ -24,6 +24,7 @@ var errDamaged = errors.New("content is damaged")
 type source struct {
 	path string
 	size int64
+	want string // hex sha256 that the content must have, empty for any
 	sum  string // hex sha256 of the last complete reading
 }
 
@@ -86,6 +87,9 @@ func (r *sourceReader) confirm() error {
 		if again != sum {
 			return fmt.Errorf("%s: written to while it was sent: %w", r.source.path, remote.ErrUnavailable)
 		}
+	}
+	if want := r.source.want; want != "" && sum != want {
+		return fmt.Errorf("%s: %w: %w", r.source.path, errSum, errDamaged)
 	}
 	r.source.sum = sum
 	return nil

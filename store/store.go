@@ -32,13 +32,16 @@ type Store struct {
 	usage    *usage
 	patience *patience
 	index    *index // nil when the remote is its own index or cannot list
+	asked    *asked // nil unless it cannot list
 	counted  listedCount
 	touches  *touches
+	touching touching
 	fetches  fetches
 	names    names
 	quiet    *quiet
 	free     freeSpace
 	serial   atomic.Uint64 // for names in fetch/
+	learned  string        // what CACHE/learned holds
 	uid, gid uint32
 
 	// checkAfter is set after an unclean stop: objects changed since then are
@@ -71,7 +74,9 @@ type Store struct {
 func (s *Store) readOnly() bool { return s.opt.ReadOnly || s.traits.ReadOnly }
 
 // Open takes the cache directory, completes what a crash left unfinished and
-// starts the background work. ctx bounds only the opening.
+// starts the background work. ctx bounds only the opening. The remote belongs
+// to the Store, which closes it in the end, also after an error, if it is an
+// io.Closer.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	o.SharedMount = o.SharedMount && os.Getuid() == 0 // an ordinary user's files are his, whoever may look
@@ -83,6 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.queue = newQueue(s.layout, o.Now)
 	s.touches = newTouches()
+	s.touching.keys = map[string]chan struct{}{}
 	s.fetches.running = map[string]*fetch{}
 	s.names = newNames()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -91,11 +97,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		if s.lockFile != nil {
 			s.lockFile.Close()
 		}
-		return nil, err
+		return nil, errors.Join(err, s.closeRemote())
 	}
 	s.guard = remote.NewGuard(o.Remote, o.Guard)
 	s.guard.Watch(s.remoteChanged)
 	s.openIndex()
+	s.announce()
 	s.start()
 	if ctx.Err() != nil {
 		_, err := s.Close(ctx)
@@ -126,6 +133,8 @@ func (s *Store) openCache() error {
 	if err := s.layout.writeFormat(identity{remote: s.opt.Remote.String(), root: s.traits.Identity}); err != nil {
 		return err
 	}
+	s.learned = s.layout.readLearned()
+	s.saveLearned()
 	return s.recover()
 }
 
@@ -144,19 +153,35 @@ func (s *Store) checkFormat() error {
 	return nil
 }
 
-// openIndex prepares the index if this remote needs one.
+// openIndex prepares the index, or the memory of what was asked, if this remote
+// needs one.
 func (s *Store) openIndex() {
-	if s.traits.CheapStat || s.traits.NoList {
+	if s.traits.CheapStat {
+		return
+	}
+	if s.traits.NoList {
+		s.asked = newAsked(s)
 		return
 	}
 	s.index = &index{
-		list: s.guard.List, folders: s.guard.Folders, refresh: s.opt.Refresh, now: s.now,
-		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.opt.Jobs, shards: map[string]*shard{},
+		list: s.guard.List, folders: s.guard.Folders, perFolder: s.traits.ListPerFolder, refresh: s.opt.Refresh, now: s.now, farNow: s.farNow,
+		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.listings(), shards: map[string]*shard{}, dict: newDictionary(),
 		filling: &listing{done: make(chan struct{})},
 	}
 	if err := s.index.load(s.layout.path("index")); err != nil {
 		s.quiet.warn("index not loaded", "error", err)
 	}
+}
+
+// listings is how many requests fill the index at a time. Where each covers one
+// folder there are tens of thousands, and most of each is the way there and
+// back.
+func (s *Store) listings() int {
+	const perFolder = 5 // times the transfers: 80 by default
+	if s.traits.ListPerFolder {
+		return perFolder * s.opt.Jobs
+	}
+	return s.opt.Jobs
 }
 
 // start begins the background work.
@@ -173,7 +198,7 @@ func (s *Store) start() {
 		}
 	})
 	s.spawn(func(ctx context.Context) {
-		if _, err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
+		if err := s.list(ctx); err != nil && ctx.Err() == nil {
 			s.quiet.warn("remote not listed", "error", err)
 		}
 	})
@@ -208,7 +233,7 @@ func (s *Store) remoteChanged(st remote.State) {
 	} else {
 		s.log.Info("remote is back")
 		s.queue.hurry()
-		s.touches.poke()
+		s.touches.revive()
 		if s.index != nil && s.ctx.Err() == nil {
 			s.index.wake()
 		}
@@ -223,9 +248,7 @@ func (s *Store) Close(ctx context.Context) (Left, error) {
 	var err error
 	s.closed.Do(func() {
 		s.left, err = s.Flush(ctx, nil)
-		if !s.guard.State().Open && ctx.Err() == nil {
-			s.touchAll(ctx, s.touches.takeAll())
-		}
+		s.lastTouches(ctx)
 		if errors.Is(err, ctx.Err()) {
 			err = nil // what is left says it
 		}
@@ -235,7 +258,7 @@ func (s *Store) Close(ctx context.Context) (Left, error) {
 		gerr := s.guard.Close(wait)
 		s.wg.Wait()
 		s.ledger.close()
-		err = errors.Join(err, gerr, s.closeCache())
+		err = errors.Join(err, gerr, s.closeCache(), s.closeRemote())
 	})
 	return s.left, err
 }
@@ -247,6 +270,7 @@ const closeGrace = 2 * time.Second
 // closeCache saves the index, brings the cache to disk and leaves the
 // clean-stop mark.
 func (s *Store) closeCache() error {
+	s.saveLearned()
 	var err error
 	if s.index != nil {
 		err = s.index.save(s.layout.path("index"))

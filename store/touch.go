@@ -7,25 +7,27 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
-
-	"sstatefs/remote"
 )
 
 // touches remembers uses: the times that were set here on objects, and which of
 // them the remote should hear of.
 type touches struct {
-	mu      sync.Mutex
-	shown   map[string]shownTimes
-	pending map[string]bool
-	wake    chan struct{}
+	wake chan struct{} // buffered by one: something is pending
+	back chan struct{} // buffered by one: no reason to rest any more
+	turn chan struct{} // holds one thing while a batch is sent
+
+	mu       sync.Mutex
+	shown    map[string]shownTimes
+	pending  map[string]bool
+	refusals int  // of the remote, in a row
+	stopped  bool // it takes no touches, until it comes back from an outage
 }
 
 // shownTimes are the times that somebody set on an object through the mount.
 type shownTimes struct {
 	atime, mtime time.Time
-	set          time.Time // when
+	set          time.Time // when, by the remote's clock
 }
 
 // Bounds of memory: past them the oldest knowledge goes, which costs a touch
@@ -36,7 +38,10 @@ const (
 )
 
 func newTouches() *touches {
-	return &touches{shown: map[string]shownTimes{}, pending: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &touches{
+		shown: map[string]shownTimes{}, pending: map[string]bool{},
+		wake: make(chan struct{}, 1), back: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+	}
 }
 
 // show puts the times that count into an object's entry: those set here,
@@ -77,19 +82,57 @@ func (t *touches) forget(key string) {
 	delete(t.pending, key)
 }
 
-// want asks for the remote to be told of a use now.
+// want asks for the remote to be told of a use.
 func (t *touches) want(key string) {
+	t.keep(key)
+	poke(t.wake)
+}
+
+// keep is want without haste: the sender is resting.
+func (t *touches) keep(key string) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.pending) < maxPending {
 		t.pending[key] = true
 	}
-	t.mu.Unlock()
-	t.poke()
 }
 
-func (t *touches) poke() {
+// revive ends every rest: the remote is another than the one that failed.
+func (t *touches) revive() {
+	t.mu.Lock()
+	t.refusals, t.stopped = 0, false
+	t.mu.Unlock()
+	poke(t.back)
+	poke(t.wake)
+}
+
+// refused notes that the remote did not take a touch, and reports whether that
+// ends the touching: one that is refused may be a matter of its name or owner.
+func (t *touches) refused() (ends bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusals++
+	ends = !t.stopped && t.refusals >= touchRefusals
+	t.stopped = t.stopped || ends
+	return ends
+}
+
+// accepted notes that the remote took one.
+func (t *touches) accepted() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusals = 0
+}
+
+func (t *touches) isStopped() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stopped
+}
+
+func poke(c chan struct{}) {
 	select {
-	case t.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -135,7 +178,7 @@ func (s *Store) SetTimes(ctx context.Context, key string, t Times) (Entry, error
 	if t.Mtime == nil && !t.Now {
 		return e, nil
 	}
-	s.touches.set(key, shownTimes{atime: e.Atime, mtime: e.Mtime, set: s.now()})
+	s.touches.set(key, shownTimes{atime: e.Atime, mtime: e.Mtime, set: s.remoteNow()})
 	s.ledger.note(Event{}, func(st *Stats) { st.Touches.Local++ })
 	if s.now().Sub(e.Mtime) < s.opt.TouchInterval { // an explicit old time is no use
 		s.Used(e)
@@ -151,72 +194,5 @@ func (s *Store) Used(e Entry) {
 	}
 	if !s.readOnly() && !s.isOurs(e.Path) {
 		s.touches.want(e.Path)
-	}
-}
-
-// touchBatch is how long uses are gathered before they are sent.
-const touchBatch = time.Second
-
-// sendTouches tells the remote of uses, in batches.
-func (s *Store) sendTouches(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.touches.wake:
-		}
-		t := time.NewTimer(touchBatch)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-		case <-t.C:
-		}
-		if !s.guard.State().Open { // remoteChanged wakes us when it is back
-			s.touchAll(ctx, s.touches.takeAll())
-		}
-	}
-}
-
-func (s *Store) touchAll(ctx context.Context, keys []string) {
-	if s.readOnly() {
-		return
-	}
-	var g errgroup.Group
-	g.SetLimit(s.opt.Jobs)
-	for _, key := range keys {
-		g.Go(func() error {
-			s.touchRemote(ctx, key)
-			return nil
-		})
-	}
-	_ = g.Wait()
-}
-
-// touchRemote refreshes one object's time on the remote if it is old enough.
-func (s *Store) touchRemote(ctx context.Context, key string) {
-	k := remote.Key(key)
-	info, found := remote.Info{}, false
-	if s.index != nil {
-		info, found, _, _ = s.index.get(k)
-	} else if i, err := s.guard.Stat(ctx, k); err == nil {
-		info, found = i, true
-	}
-	if !found || s.now().Sub(info.ModTime) < s.opt.TouchInterval || s.isOurs(key) || s.names.isRemoved(key) {
-		return
-	}
-	err := s.guard.Touch(ctx, k, time.Time{})
-	switch {
-	case err == nil:
-		if s.index != nil {
-			s.index.touched(k, s.now())
-		}
-		s.ledger.note(Event{Kind: EventTouch, Key: key}, func(st *Stats) { st.Touches.Sent++ })
-	case errors.Is(err, remote.ErrNotExist):
-		s.noteGone(key)
-		s.changed(key)
-	case errors.Is(err, remote.ErrUnavailable) && ctx.Err() == nil:
-		s.touches.want(key) // when it is back
-	case ctx.Err() == nil:
-		s.quiet.warn("touch refused by the remote", "error", err)
 	}
 }

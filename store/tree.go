@@ -94,7 +94,7 @@ func (s *Store) isVirtual(ctx context.Context, path string) bool {
 	if !couldHoldObjects(path) {
 		return false
 	}
-	if s.traits.NoList && sstate.IsFolder(path) {
+	if s.traits.NoList && (sstate.IsFolder(path) || looksNative(path)) {
 		return true
 	}
 	return s.hasObjects(ctx, path)
@@ -215,7 +215,7 @@ func (s *Store) eachIndexed(ctx context.Context, dir string, fn func(name string
 		folder bool
 	}
 	var all []item
-	gather := func(name string, folder bool, _ remote.Info) { all = append(all, item{name, folder}) }
+	gather := func(name string, folder bool) { all = append(all, item{name, folder}) }
 	ready, wait := s.index.children(dir, gather)
 	if !ready {
 		if may, start := s.patience.begin(); may > 0 {
@@ -224,7 +224,7 @@ func (s *Store) eachIndexed(ctx context.Context, dir string, fn func(name string
 			cancel()
 			s.patience.end(start)
 		}
-		s.index.below(dir, gather)
+		s.index.known(dir, gather)
 	}
 	for _, i := range all {
 		if err := fn(i.name, i.folder); err != nil {
