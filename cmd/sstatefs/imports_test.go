@@ -17,19 +17,25 @@ import (
 // has the reasons. A room that is not named may import all, tests may too.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"sstate":       {},
-		"remote":       {},
-		"remote/*":     {"remote"},
-		"store":        {"remote", "sstate"},
-		"fs":           {"store"},
-		"ctl":          {"remote", "sstate", "store"},
-		"cmd/sstatefs": {"cmd/*", "ctl", "fs", "remote", "remote/*", "sstate", "store"},
+		"sstate":        {},
+		"remote":        {},
+		"remote/*":      {"remote"},
+		"remote/s3":     {"remote", "remote/transport"},
+		"remote/webdav": {"remote", "remote/transport"},
+		"store":         {"remote", "sstate"},
+		"fs":            {"store"},
+		"ctl":           {"remote", "sstate", "store"},
+		"cmd/sstatefs":  {"cmd/*", "ctl", "fs", "remote", "remote/*", "sstate", "store"},
 	}
 }
 
 // guarded says which foreign modules only one room may import.
 func guarded() map[string]string {
-	return map[string]string{"github.com/hanwen/go-fuse": "fs"}
+	return map[string]string{
+		"github.com/hanwen/go-fuse":      "fs",
+		"github.com/aws/":                "remote/s3",
+		"github.com/studio-b12/gowebdav": "remote/webdav",
+	}
 }
 
 // Imports go one way. The linter holds this too; here it needs no linter.
@@ -110,6 +116,16 @@ func TestForbidden(t *testing.T) {
 		{"store", "sstatefs/fs", false},
 		{"remote/file", "sstatefs/remote", true},
 		{"remote/file", "sstatefs/store", false},
+		{"remote/file", "sstatefs/remote/transport", false},
+		{"remote/s3", "sstatefs/remote/transport", true},
+		{"remote/webdav", "sstatefs/remote/transport", true},
+		{"remote/transport", "sstatefs/remote", true},
+		{"remote/s3", "sstatefs/remote/webdav", false},
+		{"store", "sstatefs/remote/transport", false},
+		{"remote/s3", "github.com/aws/aws-sdk-go-v2/aws", true},
+		{"remote/webdav", "github.com/aws/smithy-go", false},
+		{"remote/webdav", "github.com/studio-b12/gowebdav", true},
+		{"store", "github.com/studio-b12/gowebdav", false},
 		{"sstate", "sstatefs/remote", false},
 		{"cmd/sstatefs", "sstatefs/remote/file", true},
 		{"store", "github.com/hanwen/go-fuse/v2/fuse", false},

@@ -8,9 +8,17 @@ import (
 	"sstatefs/store"
 )
 
-const mountText = `mount makes REMOTE, a directory or file:// URL (an NFS directory too), appear at
-MOUNTPOINT, an existing directory, and serves it until it is unmounted. Set
-SSTATE_DIR to MOUNTPOINT in local.conf.
+const mountText = `mount makes REMOTE appear at MOUNTPOINT, an existing directory, and serves it
+until it is unmounted. Set SSTATE_DIR to MOUNTPOINT in local.conf.
+
+REMOTE is one of
+  /dir, file:///dir       a directory (an NFS directory too)
+  s3://bucket[/prefix]    a bucket; ?endpoint=URL for a server that is not AWS's,
+                          ?region=, ?path_style=true and ?profile= as it needs.
+                          Credentials come from where the AWS tools have them.
+  https://host/path       a WebDAV folder, or the folder of a plain web server,
+  http://host/path        which is read only. The user is in the URL (USER@host),
+                          the password in --password-file, or both in ~/.netrc.
 
 It runs in the foreground and ends with SIGINT or SIGTERM: what is not sent yet
 is sent for --drain-timeout, then the mount goes. A second signal ends the
@@ -18,8 +26,16 @@ sending; what is left stays in the cache directory and is sent by the next
 mount of it. With --daemon the command returns when the mount answers, and the
 log goes to the file log in the cache directory.`
 
+const mountExample = `  sstatefs mount /nfs/sstate /srv/sstate
+  sstatefs mount --daemon --cache-size 100G file:///nfs/sstate /srv/sstate
+  sstatefs mount 's3://sstate/main?region=eu-central-1' /srv/sstate
+  sstatefs mount 's3://sstate?endpoint=https://minio.example:9000&path_style=true' /srv/sstate
+  sstatefs mount --password-file ~/.sstate-password https://ci@dav.example/sstate /srv/sstate`
+
 // mountFlags are the flags of mount.
 type mountFlags struct {
+	accessFlags
+
 	cacheDir       string
 	cacheSize      sizeValue
 	minFree        freeValue
@@ -46,7 +62,7 @@ func (p *program) mountCommand() *cobra.Command {
 		Use:               "mount [flags] REMOTE MOUNTPOINT",
 		Short:             "mount a remote as a local directory",
 		Long:              mountText,
-		Example:           "  sstatefs mount /nfs/sstate /srv/sstate\n  sstatefs mount --daemon --cache-size 100G file:///nfs/sstate /srv/sstate",
+		Example:           mountExample,
 		Args:              wantArgs("REMOTE", "MOUNTPOINT"),
 		ValidArgsFunction: folders,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,6 +102,7 @@ func (f *mountFlags) add(cmd *cobra.Command) {
 	set.BoolVar(&f.allowOther, "allow-other", false, "let other users use the mount")
 	set.BoolVar(&f.daemon, "daemon", false, "return when the mount answers and serve it in the background")
 	set.StringVar(&f.controlSocket, "control-socket", "", "where status, unmount and the others talk to the mount (default below $XDG_RUNTIME_DIR)")
+	f.accessFlags.add(cmd)
 	f.logLevel = choice(cmd, "log-level", "what to log", "info", "debug", "warn", "error")
 	f.logFormat = choice(cmd, "log-format", "how to log", "text", "json")
 	// They fail for a flag that does not exist only.

@@ -21,10 +21,11 @@ import (
 // mountPlan is what a mount is going to be, after everything that can be
 // checked beforehand was.
 type mountPlan struct {
-	address    string // of the remote, as given
+	address    string // of the remote, as given; it holds no password
 	remote     string // of the remote, for people
 	mountpoint string // absolute, symlinks resolved
 	cacheDir   string // the same
+	access     remote.Access
 	socket     string // of --control-socket, absolute; empty for the usual place
 	dead       bool   // a mount whose daemon is gone is in the way
 }
@@ -36,8 +37,14 @@ func planMount(flags *mountFlags, address, mountpoint string) (mountPlan, error)
 		return mountPlan{}, err
 	}
 	plan := mountPlan{address: address}
+	if err := openers().Check(address); err != nil {
+		return plan, addressError(address, err, "sstatefs mount --help")
+	}
 	if plan.remote, err = remote.Clean(address); err != nil {
-		return plan, &failure{code: exitUsage, err: err, hint: "sstatefs mount --help"}
+		return plan, addressError(address, err, "sstatefs mount --help")
+	}
+	if plan.access, err = flags.accessFlags.access(); err != nil {
+		return plan, err
 	}
 	if plan.mountpoint, err = table.Resolve(mountpoint); err != nil {
 		return plan, err
@@ -82,6 +89,7 @@ func cacheDir(table ctl.Table, given, remoteName string) (string, error) {
 // cacheName names a cache after its remote: readable, and unique by a hash.
 func cacheName(remoteName string) string {
 	_, readable, _ := strings.Cut(remoteName, "://")
+	readable, _, _ = strings.Cut(readable, "?")
 	readable = strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
 			return r

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,10 @@ func statusOfTrouble(now time.Time) ctl.Status {
 	s.Mount.Phase, s.Mount.UptimeSeconds = ctl.PhaseDraining, 7200
 	s.Remote.URL, s.Remote.State, s.Remote.Reason = "file:///nfs/sstate", store.StateDegraded, "held: access denied"
 	s.Remote.Since = now.Add(-90 * time.Second)
+	s.Remote.Abilities = []store.RemoteAbility{
+		{Name: "create", Value: "conditional PUT"},
+		{Name: "versions", Value: "kept", Warn: "each touch is a version"},
+	}
 	s.Cache.Dir, s.Cache.Objects, s.Cache.Bytes, s.Cache.LimitBytes = "/c", 1, 1024, 20<<30
 	s.Cache.FreeBytes, s.Cache.MinFree = 1<<20, 1<<30
 	s.Queue = store.QueueStatus{
@@ -75,18 +80,63 @@ func TestPrintStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `/srv/sstate
-  remote   file:///nfs/sstate
-  state    degraded for 1m: held: access denied
-  queue    2 objects (4.0 KiB) to send, oldest 1m: no route
-  held     1 object refused by the remote, tried again hourly: access denied
-  damaged  3 objects set aside, see the log
-  cache    1 object, 1.0 KiB of 20 GiB, disk nearly full (1.0 MiB free), /c
-  index    5 objects, listed 1h ago, not complete, suspect: half of it vanished at once
-  mode     read-only: nothing is sent, publish=queue, unlink=local
-  daemon   pid 42, up 2h, 1.0, ending: sends what is left
+  remote    file:///nfs/sstate
+  state     degraded for 1m: held: access denied
+  versions  kept: each touch is a version
+  queue     2 objects (4.0 KiB) to send, oldest 1m: no route
+  held      1 object refused by the remote, tried again hourly: access denied
+  damaged   3 objects set aside, see the log
+  cache     1 object, 1.0 KiB of 20 GiB, disk nearly full (1.0 MiB free), /c
+  index     5 objects, listed 1h ago, not complete, suspect: half of it vanished at once
+  mode      read-only: nothing is sent, publish=queue, unlink=local
+  daemon    pid 42, up 2h, 1.0, ending: sends what is left
 `
 	if out.String() != want {
 		t.Errorf("printStatus() =\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestStatusWarnsWhereNothingCanBeTouched(t *testing.T) {
+	var s store.Status
+	s.Remote.Traits.Touch = "put"
+	if got := touchText(s); got != "" {
+		t.Errorf("touchText() = %q for a remote that can be touched", got)
+	}
+	s.Remote.Traits.Touch = "never"
+	if got := touchText(s); !strings.Contains(got, "cleaning by age would remove what is in use") {
+		t.Errorf("touchText() = %q", got)
+	}
+	s.ReadOnly = true // no use is told to anybody
+	if got := touchText(s); got != "" {
+		t.Errorf("touchText() = %q for a mount that sends nothing", got)
+	}
+}
+
+func TestPrintFindings(t *testing.T) {
+	var out bytes.Buffer
+	err := printFindings(&out, []finding{
+		{Area: "machine", Check: "fuse-device", Verdict: verdictOK, Text: "/dev/fuse can be opened"},
+		{Area: "cache", Check: "xattrs", Verdict: verdictWarn, Text: "none", Mend: "another disk"},
+		{Area: "remote", Check: "list", Verdict: verdictFail, Text: "access denied", Mend: "allow it"},
+	})
+	want := `ok    fuse-device  /dev/fuse can be opened
+warn  xattrs       none
+                   mend: another disk
+FAIL  list         access denied
+                   mend: allow it
+`
+	if err != nil || out.String() != want {
+		t.Errorf("printFindings() = %v\n%swant\n%s", err, out.String(), want)
+	}
+}
+
+func TestKernelSince(t *testing.T) {
+	for release, want := range map[string]bool{
+		"6.1.0-18-amd64": false, "6.9.0": true, "6.12.4-arch1": true, "7.0": true, "5.15": false, "strange": false,
+	} {
+		if got := kernelSince(release, 6, 9); got != want {
+			t.Errorf("kernelSince(%q) = %v, want %v", release, got, want)
+		}
 	}
 }
 
@@ -102,6 +152,7 @@ func TestPrintStats(t *testing.T) {
 	}
 	s.Cache.LimitBytes = 20 << 30
 	s.Remote.State = store.StateOK
+	s.Touches.Local, s.Touches.Sent, s.Touches.Skipped, s.Touches.Failed = 9, 5, 3, 1
 	s.EventsLost = 4
 	var out bytes.Buffer
 	if err := printStats(&out, s, now); err != nil {
@@ -109,7 +160,7 @@ func TestPrintStats(t *testing.T) {
 	}
 	for _, line := range []string{
 		"since      3h ago\n", "lookups    3 hits, 1 misses (75% found)\n", "queue      empty\n",
-		"remote     ok, 0 errors\n", "events     4 lost by slow listeners\n",
+		"remote     ok, 0 errors\n", "touches    9 here, 5 sent, 3 skipped, 1 failed\n", "events     4 lost by slow listeners\n",
 		"by task             hits  misses\n  populate_sysroot  0     1\n  package           3     0\n",
 		"  and 2 more",
 	} {
@@ -125,7 +176,7 @@ func TestIndexText(t *testing.T) {
 		index store.IndexStatus
 		want  string
 	}{
-		{store.IndexStatus{}, "none: the remote is asked for each name"},
+		{store.IndexStatus{}, "nothing listed yet"},
 		{store.IndexStatus{Objects: 9}, "9 objects from the last mount, not listed yet"},
 		{store.IndexStatus{Objects: 9, Complete: true, Listed: now}, "9 objects, listed 0s ago"},
 	} {

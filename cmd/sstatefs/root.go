@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const rootText = `sstatefs mounts a remote shared-state cache as a local directory that BitBake
-uses as its SSTATE_DIR. What one build host produces, every other host sees.
+const rootText = `sstatefs mounts a remote shared-state cache (a directory, an S3 bucket, a WebDAV
+folder) as a local directory that BitBake uses as its SSTATE_DIR. What one build
+host produces, every other host sees.
 
   sstatefs mount /nfs/sstate /srv/sstate      then in local.conf:
   SSTATE_DIR = "/srv/sstate"`
@@ -37,7 +38,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print the result as JSON with stable keys")
 	root.AddCommand(
 		p.mountCommand(), p.unmountCommand(), p.statusCommand(), p.statsCommand(), p.eventsCommand(),
-		p.flushCommand(), p.refreshCommand(), p.trimCommand(), p.versionCommand(), p.completionCommand(),
+		p.flushCommand(), p.refreshCommand(), p.trimCommand(), p.doctorCommand(), p.versionCommand(), p.completionCommand(),
 	)
 	return root
 }

@@ -31,20 +31,25 @@ func TestMain(m *testing.M) {
 // deps` sees to that. Without them they fail, they do not skip.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata/script",
-		Setup: setup,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":       cmdCode,
-			"mounted":    cmdMounted,
-			"unmounted":  cmdUnmounted,
-			"gone":       cmdGone,
-			"signal":     cmdSignal,
-			"publish":    cmdPublish,
-			"eventually": cmdEventually,
-		},
+		Dir:                 "testdata/script",
+		Setup:               setup,
+		Cmds:                commands(),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// commands are what scripts have beside the usual.
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"code":       cmdCode,
+		"mounted":    cmdMounted,
+		"unmounted":  cmdUnmounted,
+		"gone":       cmdGone,
+		"signal":     cmdSignal,
+		"publish":    cmdPublish,
+		"eventually": cmdEventually,
+	}
 }
 
 // setup gives each script a machine of its own: home, cache and runtime

@@ -90,7 +90,7 @@ func printStats(w io.Writer, s store.Stats, now time.Time) error {
 	row("fetched", "%s", countText(s.Fetched))
 	row("published", "%s, sent %s", countText(s.Published), countText(s.Sent))
 	row("removed", "%s", objects(s.Removed))
-	row("touches", "%d here, %d sent", s.Touches.Local, s.Touches.Sent)
+	row("touches", "%s", touchesText(s))
 	row("queue", "%s", queueText(s.Queue))
 	row("cache", "%s, %s of %s, trimmed %s", objects(s.Cache.Objects), amount.Size(s.Cache.Bytes),
 		amount.Size(s.Cache.LimitBytes), countText(s.Cache.Trimmed))
@@ -102,6 +102,17 @@ func printStats(w io.Writer, s store.Stats, now time.Time) error {
 	printCounts(table, "task", s.Lookups.ByTask, len(s.Lookups.ByTask))
 	printCounts(table, "recipe", s.Lookups.ByRecipe, shownRecipes)
 	return table.Flush()
+}
+
+func touchesText(s store.Stats) string {
+	text := fmt.Sprintf("%d here, %d sent", s.Touches.Local, s.Touches.Sent)
+	if s.Touches.Skipped > 0 {
+		text += fmt.Sprintf(", %d skipped", s.Touches.Skipped)
+	}
+	if s.Touches.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", s.Touches.Failed)
+	}
+	return text
 }
 
 // share is the part of hits in all lookups.

@@ -119,6 +119,14 @@ func printStatus(w io.Writer, s ctl.Status, now time.Time) error {
 	fmt.Fprintf(table, "%s\n", s.Mount.Mountpoint)
 	row("remote", s.Remote.URL)
 	row("state", stateText(s, now))
+	for _, a := range s.Remote.Abilities {
+		if a.Warn != "" {
+			row(a.Name, because(a.Value, a.Warn))
+		}
+	}
+	if text := touchText(s.Status); text != "" {
+		row("times", text)
+	}
 	row("queue", queueText(s.Queue))
 	if s.Queue.Held > 0 {
 		row("held", because(objects(s.Queue.Held)+" refused by the remote, tried again hourly", s.Queue.HeldReason))
@@ -127,7 +135,11 @@ func printStatus(w io.Writer, s ctl.Status, now time.Time) error {
 		row("damaged", objects(s.Queue.Failed)+" set aside, see the log")
 	}
 	row("cache", cacheText(s.Status))
-	row("index", indexText(s.Index, now))
+	index := indexText(s.Index, now)
+	if s.Remote.Traits.NoList {
+		index = "none: the remote is asked for each name"
+	}
+	row("index", index)
 	if mode := modeText(s.Status); mode != "" {
 		row("mode", mode)
 	}
@@ -141,6 +153,14 @@ func stateText(s ctl.Status, now time.Time) string {
 		text += " for " + amount.Age(now.Sub(s.Remote.Since))
 	}
 	return because(text, s.Remote.Reason)
+}
+
+// touchText warns of a remote where used objects look unused.
+func touchText(s store.Status) string {
+	if s.ReadOnly || s.Remote.Traits.Touch != "never" {
+		return ""
+	}
+	return "cannot be refreshed: what is used looks unused, cleaning by age would remove what is in use"
 }
 
 func because(text, why string) string {
@@ -170,7 +190,7 @@ func cacheText(s store.Status) string {
 func indexText(i store.IndexStatus, now time.Time) string {
 	switch {
 	case i.Listed.IsZero() && i.Objects == 0:
-		return "none: the remote is asked for each name"
+		return "nothing listed yet"
 	case i.Listed.IsZero():
 		return fmt.Sprintf("%s from the last mount, not listed yet", objects(i.Objects))
 	}
