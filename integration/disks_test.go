@@ -51,10 +51,10 @@ func TestFullCacheDisk(t *testing.T) {
 		a.do("write_file", m.path("tmp"), fmt.Sprint(i)+letters(900_000))
 		a.do("link", m.path("tmp"), m.path(key))
 		a.do("unlink", m.path("tmp"))
-		want[key] = sum(s.path("remote", key))
+		want[key] = s.sum(key)
 	}
 	m.holds(want)
-	mustHold(t, s.remote, want)
+	s.shares(want)
 
 	// What is private cannot be trimmed: there the disk is full.
 	a.want("ENOSPC", "write_file", m.path("private"), letters(9_000_000))
@@ -84,13 +84,13 @@ func TestFullRemote(t *testing.T) {
 		t.Errorf("status with a full remote: %q, %q", state, reason)
 	}
 	for _, name := range files(t, s.remote) {
-		if o.queued[name] != sum(s.path("remote", name)) {
+		if o.queued[name] != s.sum(name) {
 			t.Errorf("the full remote holds %s", name)
 		}
 	}
 	s.must("mount", "-o", "remount,size=64M", s.remote)
 	m.flush()
-	mustHold(t, s.remote, o.queued)
+	s.shares(o.queued)
 }
 
 // TestUnmountedRemote takes the file system away that the remote is on. What

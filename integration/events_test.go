@@ -14,55 +14,56 @@ import (
 // TestEvents follows a mount while two builds run on it: a line of JSON for
 // everything that happens.
 func TestEvents(t *testing.T) {
-	s := newSite(t)
-	m := s.mount("a")
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
-	cmd := s.command(ctx, os.Getuid(), binary, "events", m.point)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]int{}
-	wanted := map[string]int{"miss": 3, "publish": 6, "send": 6, "hit": 3, "remove": 1}
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for scan := bufio.NewScanner(out); scan.Scan(); {
-			lines <- scan.Text()
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m := s.mount("a")
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		cmd := s.command(ctx, os.Getuid(), binary, "events", m.point)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	keys := archives("events", 3)
-	// The listener is there when something arrives; until then there are misses.
-	a := s.self()
-	probes := s.inFolder(m, "ab/cd")
-	for len(seen) == 0 {
-		a.want("ENOENT", "stat", m.path(probes()))
-		countEvent(t, lines, seen, 100*time.Millisecond)
-	}
-	clear(seen)
-	s.build("build", m.point, keys).all(t, "published", keys)
-	s.build("build", m.point, keys).all(t, "restored", keys)
-	a.do("unlink", m.path(keys[0]))
-	ok := within(startLimit, func() bool {
-		countEvent(t, lines, seen, time.Second)
-		for kind, n := range wanted {
-			if seen[kind] < n {
-				return false
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]int{}
+		wanted := map[string]int{"miss": 3, "publish": 6, "send": 6, "hit": 3, "remove": 1}
+		lines := make(chan string)
+		go func() {
+			defer close(lines)
+			for scan := bufio.NewScanner(out); scan.Scan(); {
+				lines <- scan.Text()
 			}
+		}()
+		keys := archives("events", 3)
+		// The listener is there when something arrives; until then there are misses.
+		a := s.self()
+		probes := s.inFolder(m, "ab/cd")
+		for len(seen) == 0 {
+			a.want("ENOENT", "stat", m.path(probes()))
+			countEvent(t, lines, seen, 100*time.Millisecond)
 		}
-		return true
+		clear(seen)
+		s.build("build", m.point, keys).all(t, "published", keys)
+		s.build("build", m.point, keys).all(t, "restored", keys)
+		a.do("unlink", m.path(keys[0]))
+		ok := within(startLimit, func() bool {
+			countEvent(t, lines, seen, time.Second)
+			for kind, n := range wanted {
+				if seen[kind] < n {
+					return false
+				}
+			}
+			return true
+		})
+		if !ok {
+			t.Errorf("events %v, want at least %v", seen, wanted)
+		}
+		stop()
+		for range lines {
+		}
+		_ = cmd.Wait() // killed
 	})
-	if !ok {
-		t.Errorf("events %v, want at least %v", seen, wanted)
-	}
-	stop()
-	for range lines {
-	}
-	_ = cmd.Wait() // killed
 }
 
 // inFolder makes a folder and gives keys of archives in it, a new one each time.

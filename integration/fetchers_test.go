@@ -11,34 +11,36 @@ import (
 // TestMirrors lets BitBake's fetchers work in the mount: links to a file://
 // mirror stay here, downloads are shared.
 func TestMirrors(t *testing.T) {
-	s := newSite(t)
-	mirror := s.mkdir("mirror", 0o755)
-	keys := archives("mirrored", 6)
-	made := s.build("archive", mirror, keys).acknowledged()
-	m, other := s.mount("a"), s.mount("b")
-	s.must(python, append([]string{scripts + "/mirror.py", m.point, mirror}, keys...)...)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		mirror := s.mkdir("mirror", 0o755)
+		keys := archives("mirrored", 6)
+		made := s.build("archive", mirror, keys).acknowledged()
+		m, other := s.mount("a"), s.mount("b")
+		s.must(python, append([]string{scripts + "/mirror.py", m.point, mirror}, keys...)...)
 
-	downloaded := map[string]string{}
-	for i := 0; i < len(keys); i += 2 {
-		downloaded[keys[i]] = made[keys[i]]
-	}
-	mustHoldAll(t, m.point, made)
-	mustHold(t, s.remote, downloaded)
-	mustHold(t, other.point, downloaded)
-	s.build("restore", m.point, keys).all(t, "restored", keys)
-	for i, key := range keys {
-		fi, err := os.Lstat(m.path(key))
-		if err != nil || fi.Mode().IsRegular() != (i%2 == 0) {
-			t.Errorf("%s: %v %v", key, fi.Mode(), err)
+		downloaded := map[string]string{}
+		for i := 0; i < len(keys); i += 2 {
+			downloaded[keys[i]] = made[keys[i]]
 		}
-	}
+		mustHoldAll(t, m.point, made)
+		s.shares(downloaded)
+		other.learn()
+		mustHold(t, other.point, downloaded)
+		s.build("restore", m.point, keys).all(t, "restored", keys)
+		for i, key := range keys {
+			fi, err := os.Lstat(m.path(key))
+			if err != nil || fi.Mode().IsRegular() != (i%2 == 0) {
+				t.Errorf("%s: %v %v", key, fi.Mode(), err)
+			}
+		}
 
-	m.stop() // links and .done are scratch that stays
-	m.restart()
-	mustHoldAll(t, m.point, made)
-	if target, err := os.Readlink(m.path(keys[1])); err != nil || target != filepath.Join(mirror, keys[1]) {
-		t.Errorf("link after a remount: %q, %v", target, err)
-	}
+		m.stop() // links and .done are scratch that stays
+		m.restart()
+		mustHoldAll(t, m.point, made)
+		if target, err := os.Readlink(m.path(keys[1])); err != nil || target != filepath.Join(mirror, keys[1]) {
+			t.Errorf("link after a remount: %q, %v", target, err)
+		}
+	})
 }
 
 // TestLockFiles lets processes take turns with BitBake's lock files.
@@ -91,7 +93,7 @@ func TestHashserv(t *testing.T) {
 	}
 	s.together(1, func(int) []string { return writers(9) }) // going over to WAL mode has no busy timeout
 	s.together(2, writers)
-	if got := files(t, s.remote); len(got) != 0 {
+	if got := s.names(); len(got) != 0 {
 		t.Errorf("the database was shared: %v", got)
 	}
 	m.stop()

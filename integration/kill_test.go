@@ -27,21 +27,18 @@ const crashRounds = 4
 // published is on the remote after the next mount of the cache, and nothing
 // partial is anywhere.
 func TestKill(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			s := newSite(t)
-			c := &crash{t: t, s: s, r: rand.New(rand.NewPCG(seed, 1)), m: s.mount("a", "--publish="+mode)}
-			for round := range crashRounds {
-				if round > 0 {
-					c.m.restart()
-				}
-				c.plan(round)
-				c.round()
+	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		c := &crash{t: t, s: s, r: rand.New(rand.NewPCG(seed, 1)), m: s.mount("a", "--publish="+mode)}
+		for round := range crashRounds {
+			if round > 0 {
+				c.m.restart()
 			}
-		})
-	}
+			c.plan(round)
+			c.round()
+		}
+	})
 }
 
 // plan gives each publisher its own names.
@@ -77,9 +74,9 @@ func (c *crash) round() {
 
 	c.m.restart() // over the dead mount
 	c.m.flush()
-	mustHoldAll(t, c.s.remote, want)
+	c.s.sharesAll(want)
 	mustHoldAll(t, c.m.point, want)
-	for _, dir := range []string{c.s.remote, c.m.point, c.m.cache + "/objects"} {
+	for _, dir := range []string{c.s.plain(), c.m.point, c.m.cache + "/objects"} {
 		c.mustBeWhole(dir)
 	}
 	c.again()
@@ -110,7 +107,7 @@ func (c *crash) mustBeWhole(dir string) {
 			archives = append(archives, name)
 		case strings.HasSuffix(name, ".siginfo"):
 			infos = append(infos, filepath.Join(dir, name))
-		case strings.HasSuffix(name, ".sig"), dir == c.s.remote && leftover.MatchString(name):
+		case strings.HasSuffix(name, ".sig"), dir != c.m.point && leftover.MatchString(name):
 		default:
 			c.t.Errorf("%s holds %s", dir, name)
 		}
@@ -137,7 +134,7 @@ func (c *crash) again() {
 	c.m.flush()
 	for _, keys := range c.keys {
 		for _, key := range keys {
-			if sum(c.s.path("remote", key)) != sum(c.m.path(key)) {
+			if c.s.sum(key) != sum(c.m.path(key)) {
 				c.t.Errorf("%s differs between mount and remote", key)
 			}
 		}
@@ -156,22 +153,24 @@ func (c *crash) mustBeClean() {
 
 // TestKillWhileFetching kills the daemon of a host that restores.
 func TestKillWhileFetching(t *testing.T) {
-	s := newSite(t)
-	maker := s.mount("a")
-	keys := archives("fetched", 30)
-	s.build("archive", maker.point, keys)
-	user := s.mount("b")
-	b := s.begin(os.Getuid(), "restore", user.point, keys)
-	eventually(t, startLimit, "some are fetched", func() bool { return len(files(t, user.cache+"/objects")) > 5 })
-	user.kill()
-	_ = b.cmd.Wait()
-	user.restart()
-	s.build("restore", user.point, keys).all(t, "restored", keys)
-	user.stop()
-	s.build("restore", user.cache+"/objects", keys).all(t, "restored", keys)
-	if left := files(t, user.cache+"/fetch"); len(left) > 0 {
-		t.Errorf("fetch holds %v", left)
-	}
+	forEachRemote(t, func(t *testing.T, s *site) {
+		maker := s.mount("a")
+		keys := archives("fetched", 30)
+		s.build("archive", maker.point, keys)
+		user := s.mount("b")
+		user.learn()
+		b := s.begin(os.Getuid(), "restore", user.point, keys)
+		eventually(t, startLimit, "some are fetched", func() bool { return len(files(t, user.cache+"/objects")) > 5 })
+		user.kill()
+		_ = b.cmd.Wait()
+		user.restart()
+		s.build("restore", user.point, keys).all(t, "restored", keys)
+		user.stop()
+		s.build("restore", user.cache+"/objects", keys).all(t, "restored", keys)
+		if left := files(t, user.cache+"/fetch"); len(left) > 0 {
+			t.Errorf("fetch holds %v", left)
+		}
+	})
 }
 
 // TestKillKeepsScratch mounts again after a kill: what is private stays, but
@@ -206,39 +205,37 @@ func TestKillKeepsScratch(t *testing.T) {
 // TestDamageAfterKill damages files after a kill, as a power cut does. What was
 // fetched is fetched again; what was queued is not sent.
 func TestDamageAfterKill(t *testing.T) {
-	s := newSite(t)
-	m := s.mount("a", "--publish=queue")
-	theirs, ours := archives("theirs", 3), archives("ours", 3)
-	made := s.build("archive", s.remote, theirs).acknowledged()
-	s.build("restore", m.point, theirs).all(t, "restored", theirs)
-	if err := os.Rename(s.remote, s.path("away")); err != nil {
-		t.Fatal(err)
-	}
-	queued := s.build("archive", m.point, ours)
-	queued.all(t, "published", ours)
-	m.kill()
-	s.sh(`truncate -s 100 "$1"; dd if=/dev/zero of="$2" bs=1 count=50 seek=60 conv=notrunc status=none`,
-		m.cache+"/objects/"+theirs[0], m.cache+"/objects/"+ours[0])
-	if err := os.Rename(s.path("away"), s.remote); err != nil {
-		t.Fatal(err)
-	}
-	m.restart()
-	r := s.run(os.Getuid(), binary, "flush", m.point)
-	t.Logf("flush: exit %d, %s%s", r.code, r.stdout, r.stderr)
-	for key, sum := range queued.acknowledged() {
-		if key != ours[0] {
-			made[key] = sum
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m := s.mount("a", "--publish=queue")
+		theirs, ours := archives("theirs", 3), archives("ours", 3)
+		made := s.fill(theirs...)
+		m.learn()
+		s.build("restore", m.point, theirs).all(t, "restored", theirs)
+		s.hide()
+		queued := s.build("archive", m.point, ours)
+		queued.all(t, "published", ours)
+		m.kill()
+		s.sh(`truncate -s 100 "$1"; dd if=/dev/zero of="$2" bs=1 count=50 seek=60 conv=notrunc status=none`,
+			m.cache+"/objects/"+theirs[0], m.cache+"/objects/"+ours[0])
+		s.show()
+		m.restart()
+		r := s.run(os.Getuid(), binary, "flush", m.point)
+		t.Logf("flush: exit %d, %s%s", r.code, r.stdout, r.stderr)
+		for key, sum := range queued.acknowledged() {
+			if key != ours[0] {
+				made[key] = sum
+			}
 		}
-	}
-	mustHold(t, s.remote, made)
-	m.holds(made)
-	s.build("restore", m.point, theirs).all(t, "restored", theirs)
-	s.self().want("ENOENT", "stat", m.path(ours[0]))
-	if n := m.status().number(t, "queue.failed"); n != 1 {
-		t.Errorf("status says that %d objects are damaged, want 1", n)
-	}
-	b := s.build("build", m.point, ours[:1]) // the next build mends it
-	b.all(t, "published", ours[:1])
-	m.flush()
-	mustHoldAll(t, s.remote, b.acknowledged())
+		s.shares(made)
+		m.holds(made)
+		s.build("restore", m.point, theirs).all(t, "restored", theirs)
+		s.self().want("ENOENT", "stat", m.path(ours[0]))
+		if n := m.status().number(t, "queue.failed"); n != 1 {
+			t.Errorf("status says that %d objects are damaged, want 1", n)
+		}
+		b := s.build("build", m.point, ours[:1]) // the next build mends it
+		b.all(t, "published", ours[:1])
+		m.flush()
+		s.sharesAll(b.acknowledged())
+	})
 }

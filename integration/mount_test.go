@@ -49,7 +49,7 @@ func (s *site) mount(name string, flags ...string) *mount {
 
 func (s *site) mountAs(uid int, name string, flags ...string) *mount {
 	s.t.Helper()
-	return s.mountOf(s.remote, uid, name, flags...)
+	return s.mountOf(s.address, uid, name, flags...)
 }
 
 // mountOf mounts a remote by its address.
@@ -162,7 +162,14 @@ func (m *mount) wait() {
 // stop unmounts as a user does; everything has to be sent.
 func (m *mount) stop() {
 	m.t.Helper()
-	if r := m.unmount(); r.code != 0 {
+	var r result
+	// A child that another test starts holds our descriptors until its exec: the
+	// mount may be in use for a moment.
+	within(startLimit, func() bool {
+		r = m.unmount()
+		return r.code != 1 || !strings.Contains(r.stderr, "in use")
+	})
+	if r.code != 0 {
 		m.fail("unmount: exit %d: %s", r.code, r.stderr)
 	}
 }
@@ -260,6 +267,15 @@ func (m *mount) stats() facts  { m.t.Helper(); return m.ask("stats") }
 func (m *mount) status() facts { m.t.Helper(); return m.ask("status") }
 func (m *mount) flush()        { m.t.Helper(); m.ask("flush") }
 func (m *mount) refresh()      { m.t.Helper(); m.ask("refresh") }
+
+// learn makes known now what others did, which a mount with an index finds out
+// within --refresh.
+func (m *mount) learn() {
+	m.t.Helper()
+	if m.s.place.index() {
+		m.refresh()
+	}
+}
 
 // count is one number of stats.
 func (m *mount) count(path string) int64 {

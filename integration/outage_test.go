@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,16 +25,17 @@ type outage struct {
 const quick = 3 * time.Second
 
 // newOutage mounts as a user and fills the cache a little.
-func newOutage(t *testing.T, uid int, query string, flags ...string) *outage {
+func newOutage(t *testing.T, s *site, uid int, flags ...string) *outage {
 	t.Helper()
-	s := newSite(t)
 	if uid != os.Getuid() {
 		openFuseDevice(t)
-		s.own(uid, "remote")
 	}
 	o := &outage{s: s, t: t, cached: archives("cached", 6), far: archives("far", 6)}
-	s.buildAs(uid, "archive", s.remote, append(with(o.far, ".siginfo"), append(o.far, o.cached...)...))
-	o.m = s.mountOf("file://"+s.remote+query, uid, "a", append([]string{"--publish-timeout=3s"}, flags...)...)
+	s.fill(append(with(o.far, ".siginfo"), append(o.far, o.cached...)...)...)
+	if uid != os.Getuid() && s.server == nil {
+		s.must("chown", "-R", fmt.Sprint(uid), s.remote)
+	}
+	o.m = s.mountAs(uid, "a", append([]string{"--publish-timeout=3s"}, flags...)...)
 	s.buildAs(uid, "restore", o.m.point, o.cached).all(t, "restored", o.cached)
 	s.buildAs(uid, "check", o.m.point, o.far).all(t, "found", o.far)
 	o.a = s.actor(uid)
@@ -75,7 +77,7 @@ func (o *outage) stays() {
 	o.timed("ls", quick, func() { o.s.mustAs(o.m.uid, "ls", "-l", o.m.point) })
 	o.timed("ls of a folder", quick, func() { o.s.mustAs(o.m.uid, "ls", "-l", filepath.Dir(o.m.path(o.cached[0]))) })
 	o.timed("df", quick, func() { o.s.mustAs(o.m.uid, "df", o.m.point) })
-	o.timed("reading what is only on the remote", 10*time.Second, func() {
+	o.timed("reading what is only on the remote", 12*time.Second, func() {
 		_, errno := o.a.call("read_file", o.m.path(o.far[0]))
 		if errno != "EIO" && errno != "ENOENT" {
 			o.t.Errorf("reading an object of an absent remote: %q, want EIO or ENOENT", errno)
@@ -119,7 +121,7 @@ func (o *outage) back(limit time.Duration) {
 		status := o.m.status()
 		return status.number(o.t, "queue.objects") == 0 && status.text("remote.state") == "ok"
 	})
-	mustHoldAll(o.t, o.s.remote, o.queued)
+	o.s.sharesAll(o.queued)
 	eventually(o.t, seenWithin, "what is on the remote is found again", func() bool {
 		for _, key := range o.far {
 			if _, errno := o.a.call("stat", o.m.path(key)); errno != "" {
@@ -131,67 +133,62 @@ func (o *outage) back(limit time.Duration) {
 	o.s.buildAs(o.m.uid, "restore", o.m.point, o.far).all(o.t, "restored", o.far)
 }
 
-// TestRemoteGone renames the remote directory away and back.
+// TestRemoteGone takes the remote away and brings it back.
 func TestRemoteGone(t *testing.T) {
-	for name, query := range queries {
-		for _, mode := range modes {
-			t.Run(name+"/"+mode, func(t *testing.T) {
-				o := newOutage(t, os.Getuid(), query, "--publish="+mode)
-				o.move(o.s.remote, o.s.path("away"))
-				o.builds()
-				o.stays()
-				o.says("offline", "degraded")
-				o.a.do("unlink", o.m.path(o.cached[0]))
-				o.a.want("ENOENT", "stat", o.m.path(o.cached[0]))
-				if _, err := os.Stat(o.s.remote); err == nil {
-					t.Errorf("the remote's root was made")
-				}
-				o.move(o.s.path("away"), o.s.remote)
-				o.back(startLimit)
-				if _, err := os.Stat(o.s.path("remote", o.cached[0])); err == nil {
-					t.Errorf("the removal was not sent")
-				}
-			})
-		}
-	}
+	forEachMode(t, append(here(), indexed()), remoteGone)
+	t.Run("elsewhere", func(t *testing.T) {
+		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { remoteGone(t, s, "through") })
+	})
 }
 
-func (o *outage) move(from, to string) {
-	o.t.Helper()
-	if err := os.Rename(from, to); err != nil {
-		o.t.Fatal(err)
+func remoteGone(t *testing.T, s *site, mode string) {
+	t.Helper()
+	o := newOutage(t, s, os.Getuid(), "--publish="+mode)
+	s.hide()
+	o.builds()
+	o.stays()
+	o.says("offline", "degraded")
+	o.a.do("unlink", o.m.path(o.cached[0]))
+	o.a.want("ENOENT", "stat", o.m.path(o.cached[0]))
+	if s.server == nil {
+		if _, err := os.Stat(s.remote); err == nil {
+			t.Errorf("the remote's root was made")
+		}
+	}
+	s.show()
+	o.back(startLimit)
+	if s.has(o.cached[0]) {
+		t.Errorf("the removal was not sent")
 	}
 }
 
 // TestRemoteFlaps lets the remote go and come while builds work.
 func TestRemoteFlaps(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			o := newOutage(t, os.Getuid(), "", "--publish="+mode)
-			first, second := archives("one", 25), archives("two", 25)
-			builds := []*build{o.s.begin(0, "build", o.m.point, first), o.s.begin(0, "build", o.m.point, second)}
-			for i := 1; i <= 3; i++ {
-				eventually(t, startLimit, "publishes", func() bool { return acknowledgedBy(builds) >= 20*i })
-				o.move(o.s.remote, o.s.path("away"))
-				seen := acknowledgedBy(builds)
-				eventually(t, startLimit, "publishes while it is away", func() bool { return acknowledgedBy(builds) >= min(seen+5, 100) })
-				o.move(o.s.path("away"), o.s.remote)
-			}
-			for i, b := range builds {
-				b.finish()
-				b.all(t, "published", [][]string{first, second}[i])
-				o.queued = merge(t, o.queued, b.acknowledged())
-			}
-			o.back(startLimit)
-		})
-	}
+	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
+		o := newOutage(t, s, os.Getuid(), "--publish="+mode)
+		first, second := archives("one", 25), archives("two", 25)
+		builds := []*build{s.begin(os.Getuid(), "build", o.m.point, first), s.begin(os.Getuid(), "build", o.m.point, second)}
+		for i := 1; i <= 3; i++ {
+			eventually(t, startLimit, "publishes", func() bool { return acknowledgedBy(builds) >= 20*i })
+			s.hide()
+			seen := acknowledgedBy(builds)
+			eventually(t, startLimit, "publishes while it is away", func() bool { return acknowledgedBy(builds) >= min(seen+5, 100) })
+			s.show()
+		}
+		for i, b := range builds {
+			b.finish()
+			b.all(t, "published", [][]string{first, second}[i])
+			o.queued = merge(t, o.queued, b.acknowledged())
+		}
+		o.back(startLimit)
+	})
 }
 
 // TestRemoteUnreadable takes all rights to the remote directory from an
 // ordinary user's mount.
 func TestRemoteUnreadable(t *testing.T) {
 	needsRoot(t)
-	o := newOutage(t, nobody, "")
+	o := newOutage(t, newSite(t), nobody)
 	o.chmod(0)
 	o.builds()
 	o.stays()
@@ -204,7 +201,7 @@ func TestRemoteUnreadable(t *testing.T) {
 // what it publishes is held, and sent on request once it may.
 func TestRemoteUnwritable(t *testing.T) {
 	needsRoot(t)
-	o := newOutage(t, nobody, "")
+	o := newOutage(t, newSite(t), nobody)
 	o.s.must("chmod", "-R", "a-w", o.s.remote)
 	o.builds()
 	o.says("degraded")
@@ -224,18 +221,34 @@ func (o *outage) chmod(mode os.FileMode) {
 // TestUnmountWithoutRemote says what could not be sent, and the next mount of
 // the cache sends it.
 func TestUnmountWithoutRemote(t *testing.T) {
-	o := newOutage(t, os.Getuid(), "", "--drain-timeout=2s")
-	o.move(o.s.remote, o.s.path("away"))
-	o.builds()
-	r := o.m.unmount("--drain-timeout=1s")
-	if r.code != 3 || !strings.Contains(r.stderr, "not sent") {
-		t.Errorf("unmount: exit %d, %q, want 3 and what is not sent", r.code, r.stderr)
-	}
-	o.m.restart()
-	o.m.holds(o.queued)
-	o.says("offline", "degraded")
-	o.move(o.s.path("away"), o.s.remote)
-	o.back(startLimit)
+	onRemotes(t, here(), func(t *testing.T, s *site) {
+		o := newOutage(t, s, os.Getuid(), "--drain-timeout=2s")
+		s.hide()
+		o.builds()
+		r := o.m.unmount("--drain-timeout=1s")
+		if r.code != 3 || !strings.Contains(r.stderr, "not sent") {
+			t.Errorf("unmount: exit %d, %q, want 3 and what is not sent", r.code, r.stderr)
+		}
+		o.m.restart()
+		o.m.holds(o.queued)
+		o.says("offline", "degraded")
+		s.show()
+		o.back(startLimit)
+	})
+}
+
+// TestHangingServer stops every process of the server: connections are
+// accepted and never answered.
+func TestHangingServer(t *testing.T) {
+	onRemotes(t, append(near(), others()...), func(t *testing.T, s *site) {
+		o := newOutage(t, s, os.Getuid(), "--drain-timeout=1s")
+		s.server.Pause()
+		o.builds()
+		o.stays()
+		o.says("offline", "degraded")
+		s.server.Resume()
+		o.back(time.Minute)
+	})
 }
 
 // TestHangingRemote uses a mount whose daemon is stopped as the remote of
@@ -243,7 +256,6 @@ func TestUnmountWithoutRemote(t *testing.T) {
 func TestHangingRemote(t *testing.T) {
 	s := newSite(t)
 	hanging := s.mount("server")
-	s.remote = s.path("remote")
 	keys := archives("there", 20)
 	s.build("archive", hanging.point, keys)
 	m := s.mountOf(hanging.point, os.Getuid(), "a", "--publish-timeout=3s", "--drain-timeout=1s")

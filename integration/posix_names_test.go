@@ -17,7 +17,7 @@ func onFileSystems(t *testing.T, test func(t *testing.T, a *actor, dir string)) 
 		needsRoot(t)
 		openFuseDevice(t)
 		s := newSite(t)
-		s.own(nobody, "remote")
+		s.give(nobody)
 		dir := s.mountAs(nobody, "a").point
 		test(t, s.actorIn(nobody, dir), dir)
 	})

@@ -28,7 +28,7 @@ func TestPosixSuite(t *testing.T) {
 		needsRoot(t)
 		openFuseDevice(t)
 		s := newSite(t)
-		s.own(nobody, "remote")
+		s.give(nobody)
 		m := s.mountAs(nobody, "a")
 		copyOfTest(t, s.path("suite.test"))
 		out := s.run(nobody, "/usr/bin/env", posixVariable+"="+m.point, s.path("suite.test"), "-test.run=^TestPosixAsUser$")
@@ -104,7 +104,7 @@ func TestFsx(t *testing.T) {
 		needsRoot(t)
 		openFuseDevice(t)
 		s := newSite(t)
-		s.own(nobody, "remote")
+		s.give(nobody)
 		fsx(t, s, nobody)
 	})
 }

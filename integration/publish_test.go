@@ -6,34 +6,28 @@ import (
 	"testing"
 )
 
-// modes are the values of --publish.
-var modes = []string{"through", "queue"}
-
 func TestPublishUnsigned(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			s := newSite(t)
-			m := s.mount("a", "--publish="+mode)
-			keys := archives("zlib", 12)
-			b := s.build("archive", m.point, keys)
-			b.all(t, "published", keys)
-			if mode == "queue" {
-				m.flush()
-			}
-			mustHold(t, s.remote, b.acknowledged())
-			mustHold(t, m.point, b.acknowledged())
-			mustHold(t, m.cache+"/objects", b.acknowledged())
-			m.mustCount("published.objects", 12, "queue.objects", 0, "queue.bytes", 0, "remote.errors", 0)
+	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
+		m := s.mount("a", "--publish="+mode)
+		keys := archives("zlib", 12)
+		b := s.build("archive", m.point, keys)
+		b.all(t, "published", keys)
+		if mode == "queue" {
+			m.flush()
+		}
+		s.shares(b.acknowledged())
+		mustHold(t, m.point, b.acknowledged())
+		mustHold(t, m.cache+"/objects", b.acknowledged())
+		m.mustCount("published.objects", 12, "queue.objects", 0, "queue.bytes", 0, "remote.errors", 0)
 
-			// An existing object is touched, never written again.
-			before := inode(t, filepath.Join(s.remote, keys[0]))
-			s.build("archive", m.point, keys).all(t, "exists", keys)
-			m.mustCount("published.objects", 12)
-			if now := inode(t, filepath.Join(s.remote, keys[0])); now != before {
-				t.Errorf("an object that exists was sent again")
-			}
-		})
-	}
+		// An existing object is touched, never written again.
+		before := inode(t, s.far(keys[0]))
+		s.build("archive", m.point, keys).all(t, "exists", keys)
+		m.mustCount("published.objects", 12)
+		if now := inode(t, s.far(keys[0])); now != before {
+			t.Errorf("an object that exists was sent again")
+		}
+	})
 }
 
 // TestPublishModes holds the modes that BitBake leaves behind.
@@ -57,107 +51,106 @@ func TestPublishModes(t *testing.T) {
 }
 
 func TestPublishSiginfo(t *testing.T) {
-	s := newSite(t)
-	m, other := s.mount("a"), s.mount("b")
-	keys := with(archives("zlib", 6), ".siginfo")
-	first := s.build("siginfo", m.point, keys)
-	mustHold(t, s.remote, first.acknowledged())
-	mustHold(t, other.point, first.acknowledged())
-	s.build("siginfo", m.point, keys).all(t, "exists", keys)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m, other := s.mount("a"), s.mount("b")
+		keys := with(archives("zlib", 6), ".siginfo")
+		first := s.build("siginfo", m.point, keys)
+		s.shares(first.acknowledged())
+		other.learn()
+		mustHold(t, other.point, first.acknowledged())
+		s.build("siginfo", m.point, keys).all(t, "exists", keys)
 
-	// rename(2) over an existing name replaces, here and for the others; who
-	// has the old one open keeps it.
-	a, b := s.self(), s.self()
-	old := a.read(m.path(keys[0]))
-	here, there := a.open(m.path(keys[0]), 0), b.open(other.path(keys[0]), 0)
-	ino := a.attr(m.path(keys[0]), "ino")
-	second := s.build("replace", m.point, keys)
-	second.all(t, "published", keys)
-	mustHold(t, s.remote, second.acknowledged())
-	mustHold(t, m.point, second.acknowledged())
-	eventuallyHolds(t, other.point, second.acknowledged())
-	if got := a.do("pread", here, 1<<20, 0); got != old {
-		t.Errorf("a handle from before the replacement reads other bytes")
-	}
-	if got := b.do("pread", there, 1<<20, 0); got != old {
-		t.Errorf("a handle of the other mount from before the replacement reads other bytes")
-	}
-	if a.attr(m.path(keys[0]), "ino") == ino {
-		t.Errorf("other content has the same inode number")
-	}
+		// rename(2) over an existing name replaces, here and for the others; who
+		// has the old one open keeps it.
+		a, b := s.self(), s.self()
+		old := a.read(m.path(keys[0]))
+		here, there := a.open(m.path(keys[0]), 0), b.open(other.path(keys[0]), 0)
+		ino := a.attr(m.path(keys[0]), "ino")
+		second := s.build("replace", m.point, keys)
+		second.all(t, "published", keys)
+		s.shares(second.acknowledged())
+		mustHold(t, m.point, second.acknowledged())
+		other.learn()
+		eventuallyHolds(t, other.point, second.acknowledged())
+		if got := a.do("pread", here, 1<<20, 0); got != old {
+			t.Errorf("a handle from before the replacement reads other bytes")
+		}
+		if got := b.do("pread", there, 1<<20, 0); got != old {
+			t.Errorf("a handle of the other mount from before the replacement reads other bytes")
+		}
+		if a.attr(m.path(keys[0]), "ino") == ino {
+			t.Errorf("other content has the same inode number")
+		}
+	})
 }
 
 func TestPublishShell(t *testing.T) {
-	s := newSite(t)
-	m := s.mount("a")
-	keys := archives("busybox", 4)
-	for i, k := range archives("dunfell", 4) {
-		keys = append(keys, strings.Replace(strings.TrimSuffix(k, ".tar.zst"), ":14:", ":3:", 1)+".tgz")
-		_ = i
-	}
-	b := s.build("shell", m.point, keys)
-	b.all(t, "published", keys)
-	mustHold(t, s.remote, b.acknowledged())
-	mustHold(t, m.point, b.acknowledged())
-	s.build("shell", m.point, keys).all(t, "exists", keys)
-	s.build("restore", m.point, keys).all(t, "restored", keys)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m := s.mount("a")
+		keys := archives("busybox", 4)
+		for i, k := range archives("dunfell", 4) {
+			keys = append(keys, strings.Replace(strings.TrimSuffix(k, ".tar.zst"), ":14:", ":3:", 1)+".tgz")
+			_ = i
+		}
+		b := s.build("shell", m.point, keys)
+		b.all(t, "published", keys)
+		s.shares(b.acknowledged())
+		mustHold(t, m.point, b.acknowledged())
+		s.build("shell", m.point, keys).all(t, "exists", keys)
+		s.build("restore", m.point, keys).all(t, "restored", keys)
+	})
 }
 
 // TestPublishOverDanglingLink is `ln -f`, which links under the name CuXXXXXX
 // and renames that over the link.
 func TestPublishOverDanglingLink(t *testing.T) {
-	s := newSite(t)
-	m := s.mount("a")
-	a := s.self()
-	key := archives("busybox", 1)[0]
-	a.do("makedirs", m.path(filepath.Dir(key)))
-	a.do("symlink", "/nonexistent/mirror/file", m.path(key))
-	a.want("ENOENT", "stat", m.path(key))
-	b := s.build("shell", m.point, []string{key})
-	b.all(t, "published", []string{key})
-	mustHold(t, s.remote, b.acknowledged())
-	mustHold(t, m.point, b.acknowledged())
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m := s.mount("a")
+		a := s.self()
+		key := archives("busybox", 1)[0]
+		a.do("makedirs", m.path(filepath.Dir(key)))
+		a.do("symlink", "/nonexistent/mirror/file", m.path(key))
+		a.want("ENOENT", "stat", m.path(key))
+		b := s.build("shell", m.point, []string{key})
+		b.all(t, "published", []string{key})
+		s.shares(b.acknowledged())
+		mustHold(t, m.point, b.acknowledged())
+	})
 }
 
 func TestPublishSigned(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			s := newSite(t)
-			m := s.mount("a", "--publish="+mode)
-			keys := archives("openssl", 6)
-			b := s.build("signed", m.point, keys)
-			b.all(t, "published", keys)
-			m.flush()
-			mustHold(t, s.remote, b.acknowledged())
-			mustHold(t, m.point, b.acknowledged())
-			s.build("signed", m.point, keys).all(t, "exists", keys)
-			s.build("restore", m.point, keys).all(t, "restored", keys)
-		})
-	}
+	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
+		m := s.mount("a", "--publish="+mode)
+		keys := archives("openssl", 6)
+		b := s.build("signed", m.point, keys)
+		b.all(t, "published", keys)
+		m.flush()
+		s.shares(b.acknowledged())
+		mustHold(t, m.point, b.acknowledged())
+		s.build("signed", m.point, keys).all(t, "exists", keys)
+		s.build("restore", m.point, keys).all(t, "restored", keys)
+	})
 }
 
 // TestLinkRace lets processes link one final name: one wins, the others are
 // told EEXIST.
 func TestLinkRace(t *testing.T) {
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			s := newSite(t)
-			m := s.mount("a", "--publish="+mode)
-			const writers, rounds = 5, 8
-			var actors []*actor
-			for range writers {
-				actors = append(actors, s.self())
-			}
-			for _, key := range archives("race", rounds) {
-				raceForName(t, s, m, key, actors)
-			}
-			m.flush()
-			if got := len(files(t, s.remote)); got != rounds {
-				t.Errorf("remote holds %d files, want %d", got, rounds)
-			}
-			m.mustCount("published.objects", rounds)
-		})
-	}
+	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
+		m := s.mount("a", "--publish="+mode)
+		const writers, rounds = 5, 8
+		var actors []*actor
+		for range writers {
+			actors = append(actors, s.self())
+		}
+		for _, key := range archives("race", rounds) {
+			raceForName(t, s, m, key, actors)
+		}
+		m.flush()
+		if got := len(s.names()); got != rounds {
+			t.Errorf("remote holds %d files, want %d", got, rounds)
+		}
+		m.mustCount("published.objects", rounds)
+	})
 }
 
 func raceForName(t *testing.T, s *site, m *mount, key string, actors []*actor) {

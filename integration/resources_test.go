@@ -26,7 +26,7 @@ func TestNoLeaks(t *testing.T) {
 	s := newSite(t)
 	m := s.mount("a")
 	far := archives("far", 40)
-	writePlain(t, s.remote, far)
+	s.writePlain(far)
 	a := s.self()
 	work := func(n int) {
 		t.Helper()
@@ -74,66 +74,66 @@ func forget(t *testing.T) {
 // TestStableInodes compares inode numbers before and after an object is
 // fetched and trimmed, and with those that a listing shows.
 func TestStableInodes(t *testing.T) {
-	for name, query := range queries {
-		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			keys := archives("inode", 14)
-			writePlain(t, s.remote, keys)
-			m := s.mountOf("file://"+s.remote+query, os.Getuid(), "a", "--cache-size=1K")
-			a := s.self()
-			numbers := map[int64]string{}
-			for _, key := range keys {
-				fd := a.open(m.path(key), unix.O_PATH) // keeps the inode known
-				ino := number(a.do("fstat", fd), "ino")
-				if other := numbers[ino]; other != "" {
-					t.Errorf("%s and %s have one inode number", key, other)
-				}
-				numbers[ino] = key
-				a.read(m.path(key)) // fetches
-				if now := a.attr(m.path(key), "ino"); now != ino {
-					t.Errorf("the inode number changed with a fetch: %d, %d", ino, now)
-				}
+	forEachLookup(t, func(t *testing.T, s *site) {
+		keys := archives("inode", 14)
+		s.writePlain(keys)
+		m := s.mount("a", "--cache-size=1K")
+		a := s.self()
+		numbers := map[int64]string{}
+		for _, key := range keys {
+			fd := a.open(m.path(key), unix.O_PATH) // keeps the inode known
+			ino := number(a.do("fstat", fd), "ino")
+			if other := numbers[ino]; other != "" {
+				t.Errorf("%s and %s have one inode number", key, other)
 			}
-			eventually(t, startLimit, "objects are trimmed", func() bool { return m.count("cache.bytes") <= 1<<10 })
-			for ino, key := range numbers {
-				if now := a.attr(m.path(key), "ino"); now != ino {
-					t.Errorf("the inode number changed with a trim: %d, %d", ino, now)
-				}
+			numbers[ino] = key
+			a.read(m.path(key)) // fetches
+			if now := a.attr(m.path(key), "ino"); now != ino {
+				t.Errorf("the inode number changed with a fetch: %d, %d", ino, now)
 			}
-		})
-	}
+		}
+		eventually(t, startLimit, "objects are trimmed", func() bool { return m.count("cache.bytes") <= 1<<10 })
+		for ino, key := range numbers {
+			if now := a.attr(m.path(key), "ino"); now != ino {
+				t.Errorf("the inode number changed with a trim: %d, %d", ino, now)
+			}
+		}
+	})
 }
 
 // TestOneDownload lets many readers ask for one object that is not here.
 func TestOneDownload(t *testing.T) {
-	s := newSite(t)
-	key := archives("shared", 1)[0]
-	s.noise(key, 3<<20)
-	m := s.mount("a")
-	s.together(8, func(int) []string { return []string{"cmp", m.path(key), s.path("remote", key)} })
-	m.mustCount("fetched.objects", 1, "fetched.bytes", 3<<20, "cache.objects", 1)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		key := archives("shared", 1)[0]
+		s.noise(key, 3<<20)
+		m := s.mount("a")
+		s.together(8, func(int) []string { return []string{"cmp", m.path(key), s.far(key)} })
+		m.mustCount("fetched.objects", 1, "fetched.bytes", 3<<20, "cache.objects", 1)
+	})
 }
 
 // TestRemoveTree removes folders that exist only by their objects, with rm and
 // without -f.
 func TestRemoveTree(t *testing.T) {
-	s := newSite(t)
-	m := s.mount("a")
-	keys := archives("gone", 8)
-	s.build("archive", m.point, keys[:4])
-	writePlain(t, s.remote, keys[4:])
-	s.sh(`cd "$1"; rm -r -- *`, m.point)
-	if got := files(t, m.point); len(got) != 0 {
-		t.Errorf("the mount holds %v", got)
-	}
-	mustHold(t, s.remote, nil)
-	s.build("archive", m.point, keys).all(t, "published", keys)
-	s.must(python, "-c", `import os, shutil, sys
+	forEachRemote(t, func(t *testing.T, s *site) {
+		m := s.mount("a")
+		keys := archives("gone", 8)
+		s.build("archive", m.point, keys[:4])
+		s.writePlain(keys[4:])
+		m.learn()
+		s.sh(`cd "$1"; rm -r -- *`, m.point)
+		if got := files(t, m.point); len(got) != 0 {
+			t.Errorf("the mount holds %v", got)
+		}
+		s.shares(nil)
+		s.build("archive", m.point, keys).all(t, "published", keys)
+		s.must(python, "-c", `import os, shutil, sys
 for name in os.listdir(sys.argv[1]):
     shutil.rmtree(os.path.join(sys.argv[1], name))`, m.point)
-	if list, err := os.ReadDir(m.point); err != nil || len(list) != 0 {
-		t.Errorf("the mount holds %v, %v", list, err)
-	}
+		if list, err := os.ReadDir(m.point); err != nil || len(list) != 0 {
+			t.Errorf("the mount holds %v, %v", list, err)
+		}
+	})
 }
 
 // stopped is a mount whose remote hangs, until go is called.
@@ -171,7 +171,7 @@ func TestKilledPublisher(t *testing.T) {
 	}
 	s.self().want("", "stat", m.path(key))
 	resume()
-	eventually(t, time.Minute, "the publish arrives", func() bool { return sum(s.path("remote", key)) == want[key] })
+	eventually(t, time.Minute, "the publish arrives", func() bool { return s.sum(key) == want[key] })
 }
 
 // TestSignalWhileWaiting sends a signal that is handled to a process that waits

@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,68 +11,69 @@ import (
 // TestRestore restores on a host what another has published: every object
 // comes over once, touching moves nothing.
 func TestRestore(t *testing.T) {
-	s := newSite(t)
-	maker, user := s.mount("a"), s.mount("b")
-	keys := archives("glibc", 10)
-	both := append(with(keys, ".siginfo"), keys...)
-	s.build("archive", maker.point, both)
-	s.build("restore", user.point, keys).all(t, "restored", keys)
-	user.mustCount("fetched.objects", len(keys), "lookups.hit", len(keys), "lookups.miss", 0, "published.objects", 0)
+	forEachServer(t, func(t *testing.T, s *site) {
+		maker, user := s.mount("a"), s.mount("b")
+		keys := archives("glibc", 10)
+		both := append(with(keys, ".siginfo"), keys...)
+		s.build("archive", maker.point, both)
+		user.learn()
+		s.build("restore", user.point, keys).all(t, "restored", keys)
+		user.mustCount("fetched.objects", len(keys), "lookups.hit", len(keys), "lookups.miss", 0, "published.objects", 0)
 
-	again := s.build("restore", user.point, keys)
-	again.all(t, "restored", keys)
-	user.mustCount("fetched.objects", len(keys), "lookups.hit", len(keys), "cache.objects", len(keys))
+		again := s.build("restore", user.point, keys)
+		again.all(t, "restored", keys)
+		user.mustCount("fetched.objects", len(keys), "lookups.hit", len(keys), "cache.objects", len(keys))
+	})
 }
 
 // TestTouchMovesNothing is touch(1): open for writing, times through the
 // handle, no write. It must neither fetch nor send content.
 func TestTouchMovesNothing(t *testing.T) {
-	s := newSite(t)
-	maker, user := s.mount("a"), s.mount("b")
-	keys := archives("glibc", 8)
-	s.build("archive", maker.point, keys)
-	before := inode(t, s.path("remote", keys[0]))
-	for _, key := range keys {
-		s.must("touch", user.path(key))
-		s.must("touch", "--no-dereference", user.path(key))
-		if age := time.Since(time.Unix(0, stamp(t, user.path(key)))); age > time.Minute {
-			t.Errorf("mtime after a touch is %v old", age)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		maker, user := s.mount("a"), s.mount("b")
+		keys := archives("glibc", 8)
+		s.build("archive", maker.point, keys)
+		user.learn()
+		before := inode(t, s.far(keys[0]))
+		for _, key := range keys {
+			s.must("touch", user.path(key))
+			s.must("touch", "--no-dereference", user.path(key))
+			if age := time.Since(time.Unix(0, stamp(t, user.path(key)))); age > time.Minute {
+				t.Errorf("mtime after a touch is %v old", age)
+			}
 		}
-	}
-	if inode(t, s.path("remote", keys[0])) != before {
-		t.Errorf("a touch wrote the object anew")
-	}
-	user.mustCount("fetched.objects", 0, "published.objects", 0, "touches.sent", 0, "lookups.hit", len(keys))
-	s.must("touch", "-d", "2021-02-03 04:05:06.123456789 UTC", user.path(keys[0]))
-	if got, want := stamp(t, user.path(keys[0])), int64(1612325106123456789); got != want {
-		t.Errorf("mtime set by hand is %d, want %d", got, want)
-	}
+		if inode(t, s.far(keys[0])) != before {
+			t.Errorf("a touch wrote the object anew")
+		}
+		user.mustCount("fetched.objects", 0, "published.objects", 0, "touches.sent", 0, "lookups.hit", len(keys))
+		s.must("touch", "-d", "2021-02-03 04:05:06.123456789 UTC", user.path(keys[0]))
+		if got, want := stamp(t, user.path(keys[0])), int64(1612325106123456789); got != want {
+			t.Errorf("mtime set by hand is %d, want %d", got, want)
+		}
+	})
 }
 
 // TestAvailabilityCheck asks for hundreds of names in one thread, half of them
 // there.
 func TestAvailabilityCheck(t *testing.T) {
-	for name, query := range queries {
-		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			there := archives("there", 200)
-			absent := renamed(there, "there", "absent") // hashes are not unique: same folders
-			writePlain(t, s.remote, append(with(there, ".siginfo"), there...))
-			m := s.mountOf("file://"+s.remote+query, os.Getuid(), "a")
-			begun := time.Now()
-			b := s.build("check", m.point, append(there, absent...))
-			b.all(t, "found", there)
-			b.all(t, "missing", absent)
-			if took := time.Since(begun); took > 20*time.Second {
-				t.Errorf("the check of 400 names took %v", took)
-			}
-			m.mustCount("lookups.hit", 200, "lookups.miss", 200, "fetched.objects", 0, "remote.errors", 0)
-			stats := m.stats()
-			if got := stats.number(t, "lookups.by_task.package.hit") + stats.number(t, "lookups.by_task.package.miss"); got != 80 {
-				t.Errorf("lookups of task package: %d, want 80", got)
-			}
-		})
-	}
+	forEachLookup(t, func(t *testing.T, s *site) {
+		there := archives("there", 200)
+		absent := renamed(there, "there", "absent") // hashes are not unique: same folders
+		s.writePlain(append(with(there, ".siginfo"), there...))
+		m := s.mount("a")
+		begun := time.Now()
+		b := s.build("check", m.point, append(there, absent...))
+		b.all(t, "found", there)
+		b.all(t, "missing", absent)
+		if took := time.Since(begun); took > 20*time.Second {
+			t.Errorf("the check of 400 names took %v", took)
+		}
+		m.mustCount("lookups.hit", 200, "lookups.miss", 200, "fetched.objects", 0, "remote.errors", 0)
+		stats := m.stats()
+		if got := stats.number(t, "lookups.by_task.package.hit") + stats.number(t, "lookups.by_task.package.miss"); got != 80 {
+			t.Errorf("lookups of task package: %d, want 80", got)
+		}
+	})
 }
 
 // renamed are keys of the same hashes for another recipe.
@@ -86,25 +85,15 @@ func renamed(keys []string, from, to string) []string {
 	return out
 }
 
-// writePlain makes objects in a plain folder, with content that is no archive,
-// as old as a week.
-func writePlain(t *testing.T, dir string, keys []string) map[string]string {
-	t.Helper()
-	old := time.Now().Add(-7 * 24 * time.Hour)
+// writePlain puts objects with content that is no archive, as old as a week.
+func (s *site) writePlain(keys []string) map[string]string {
+	s.t.Helper()
 	sums := map[string]string{}
 	for _, key := range keys {
-		path := filepath.Join(dir, key)
-		if err := os.MkdirAll(filepath.Dir(path), 0o775); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte("content of "+key), 0o664); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, old, old); err != nil {
-			t.Fatal(err)
-		}
-		sums[key] = sum(path)
+		s.put(key, "content of "+key)
+		sums[key] = s.sum(key)
 	}
+	s.age(keys, 7*24*time.Hour)
 	return sums
 }
 

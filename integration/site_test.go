@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sstatefs/integration/servers"
 )
 
 // sitePrefix begins the names of all folders of sites.
@@ -28,30 +30,31 @@ const (
 	guestB = 20002
 )
 
-// site is the world of one test: a remote directory, and the mounts of it.
+// site is the world of one test: a remote, and the mounts of it.
 type site struct {
-	t      *testing.T
-	dir    string
-	remote string // the directory
-	mounts []*mount
-	disks  []string // file systems that are mounted for the test
+	t       *testing.T
+	dir     string
+	place   place
+	address string // of the remote, for mount
+	remote  string // the folder of its plain files, empty for MinIO
+	server  *servers.Server
+	root    *servers.Root // the place on the server, nil for a directory
+	mounts  []*mount
+	disks   []string // file systems that are mounted for the test
 }
 
-// newSite makes a folder that every user can reach. After the test nothing is
-// mounted in it and no process uses it.
-func newSite(t *testing.T) *site {
+// makeSite makes a site's folder.
+func makeSite(t *testing.T) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", sitePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, dir: dir, remote: filepath.Join(dir, "remote")}
-	s.mkdir("remote", 0o775)
+	s := &site{t: t, dir: dir}
 	s.mkdir("work", 0o777|os.ModeSticky)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.close)
 	return s
 }
 
@@ -140,11 +143,15 @@ func (s *site) env(uid int) []string {
 			s.own(uid, filepath.Base(home))
 		}
 	}
-	return []string{
+	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "LC_ALL=C.UTF-8",
 		"GOMAXPROCS=" + os.Getenv("GOMAXPROCS"), "PYTHONDONTWRITEBYTECODE=1", "TMPDIR=" + s.path("work"),
 		"GORACE=atexit_sleep_ms=0", // a command would sleep for a second at its end
 	}
+	if s.server != nil {
+		env = append(env, s.server.Env...)
+	}
+	return env
 }
 
 // command is a child process of the site under a user, which dies with the

@@ -58,16 +58,22 @@ func mustHold(t *testing.T, dir string, want map[string]string) {
 // mustHoldAll checks that a folder holds all of want, byte for byte.
 func mustHoldAll(t *testing.T, dir string, want map[string]string) {
 	t.Helper()
+	mustBe(t, dir, want, func(key string) string { return sum(filepath.Join(dir, key)) })
+}
+
+// mustBe compares sums with those that somebody finds.
+func mustBe(t *testing.T, where string, want map[string]string, find func(key string) string) {
+	t.Helper()
 	bad := 0
 	for key, s := range want {
-		if got := sum(filepath.Join(dir, key)); got != s {
+		if got := find(key); got != s {
 			if bad++; bad <= 5 {
-				t.Errorf("%s: %s is %s, want %s", dir, key, got, s)
+				t.Errorf("%s: %s is %s, want %s", where, key, got, s)
 			}
 		}
 	}
 	if bad > 5 {
-		t.Errorf("%s: %d of %d objects are wrong", dir, bad, len(want))
+		t.Errorf("%s: %d of %d objects are wrong", where, bad, len(want))
 	}
 }
 

@@ -3,7 +3,6 @@ package integration
 import (
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -11,22 +10,17 @@ import (
 // TestTwoHosts lets four builds on two hosts publish and restore the same
 // objects at the same time, then lets others read what is left.
 func TestTwoHosts(t *testing.T) {
-	for name, query := range queries {
-		for _, mode := range modes {
-			t.Run(name+"/"+mode, func(t *testing.T) { twoHosts(t, query, mode) })
-		}
-	}
+	forEachMode(t, append(here(), indexed()), twoHosts)
+	t.Run("elsewhere", func(t *testing.T) {
+		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { twoHosts(t, s, "through") })
+	})
 }
 
-// queries are the two ways in which a directory is looked up in: name by name,
-// and through an index, as NFS is.
-var queries = map[string]string{"asked": "", "indexed": "?index=always"}
-
-func twoHosts(t *testing.T, query, mode string) {
-	s := newSite(t)
+func twoHosts(t *testing.T, s *site, mode string) {
+	t.Helper()
 	var hosts []*mount
 	for _, name := range []string{"a", "b"} {
-		hosts = append(hosts, s.mountOf("file://"+s.remote+query, os.Getuid(), name, "--publish="+mode, "--refresh=1s"))
+		hosts = append(hosts, s.mount(name, "--publish="+mode, "--refresh=1s"))
 	}
 	keys := archives("shared", 30)
 	acknowledged := buildEverywhere(t, s, hosts, keys)
@@ -42,8 +36,8 @@ func twoHosts(t *testing.T, query, mode string) {
 		s.build("restore", m.point, keys).all(t, "restored", keys)
 	}
 
-	s.build("restore", s.remote, keys).all(t, "restored", keys) // the remote is a plain SSTATE_DIR
-	mustHold(t, s.remote, theirs)
+	s.build("restore", s.plain(), keys).all(t, "restored", keys) // the remote is a plain SSTATE_DIR
+	s.shares(theirs)
 	for _, m := range hosts {
 		m.stop()
 		s.build("restore", m.cache+"/objects", keys).all(t, "restored", keys) // and so is the cache
@@ -82,7 +76,7 @@ func onRemote(t *testing.T, s *site, keys []string, acknowledged map[string][]st
 	t.Helper()
 	want := map[string]string{}
 	for _, key := range append(with(keys, ".siginfo"), keys...) {
-		got := sum(s.path("remote", key))
+		got := s.sum(key)
 		want[key] = got
 		known := false
 		for _, sum := range acknowledged[key] {
@@ -92,101 +86,86 @@ func onRemote(t *testing.T, s *site, keys []string, acknowledged map[string][]st
 			t.Errorf("%s on the remote is %s; published were %v", key, got, acknowledged[key])
 		}
 	}
-	mustHold(t, s.remote, want)
+	s.shares(want)
 	return want
 }
 
 // TestTwoBuilds counts what two builds in a row on one mount find.
 func TestTwoBuilds(t *testing.T) {
-	for name, query := range queries {
-		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			const n = 25
-			m := s.mountOf("file://"+s.remote+query, os.Getuid(), "a")
-			keys := archives("counted", n)
-			s.build("check", m.point, keys).all(t, "missing", keys)
-			s.build("build", m.point, keys).all(t, "published", keys)
-			m.mustCount("lookups.miss", n, "lookups.hit", 0, "published.objects", 2*n, "fetched.objects", 0)
+	forEachLookup(t, func(t *testing.T, s *site) {
+		const n = 25
+		m := s.mount("a")
+		keys := archives("counted", n)
+		s.build("check", m.point, keys).all(t, "missing", keys)
+		s.build("build", m.point, keys).all(t, "published", keys)
+		m.mustCount("lookups.miss", n, "lookups.hit", 0, "published.objects", 2*n, "fetched.objects", 0)
 
-			s.build("check", m.point, keys).all(t, "found", keys)
-			s.build("build", m.point, keys).all(t, "restored", keys)
-			m.mustCount("lookups.miss", n, "lookups.hit", n, "published.objects", 2*n, "fetched.objects", 0, "touches.sent", 0)
-			stats := m.stats()
-			if got := stats.number(t, "lookups.by_task.package.hit"); got != n/5 {
-				t.Errorf("hits of task package: %d, want %d", got, n/5)
-			}
-			if got := stats.number(t, "lookups.by_recipe.counted.miss"); got != n {
-				t.Errorf("misses of the recipe: %d, want %d", got, n)
-			}
-		})
-	}
+		s.build("check", m.point, keys).all(t, "found", keys)
+		s.build("build", m.point, keys).all(t, "restored", keys)
+		m.mustCount("lookups.miss", n, "lookups.hit", n, "published.objects", 2*n, "fetched.objects", 0, "touches.sent", 0)
+		stats := m.stats()
+		if got := stats.number(t, "lookups.by_task.package.hit"); got != n/5 {
+			t.Errorf("hits of task package: %d, want %d", got, n/5)
+		}
+		if got := stats.number(t, "lookups.by_recipe.counted.miss"); got != n {
+			t.Errorf("misses of the recipe: %d, want %d", got, n)
+		}
+	})
 }
 
 // TestTouchesSent refreshes times on the remote that are older than the touch
 // interval, once.
 func TestTouchesSent(t *testing.T) {
-	for name, query := range queries {
-		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			old, fresh := archives("old", 12), archives("fresh", 12)
-			writePlain(t, s.remote, append(append(with(old, ".siginfo"), old...), fresh...))
-			age(t, s.remote, append(with(old, ".siginfo"), old...), 3*time.Hour)
-			age(t, s.remote, fresh, time.Hour/2)
-			m := s.mountOf("file://"+s.remote+query, os.Getuid(), "a", "--touch-interval=1h")
-			s.build("check", m.point, append(old, fresh...)).all(t, "found", old)
-			m.awaitCount("touches.sent", 24)
-			m.mustCount("touches.local", 36, "remote.errors", 0)
-			for _, key := range append(with(old, ".siginfo"), old...) {
-				if a := ageOf(t, s.path("remote", key)); a > 5*time.Minute {
-					t.Errorf("%s is %v old on the remote after a use", key, a)
-				}
+	forEachLookup(t, func(t *testing.T, s *site) {
+		old, fresh := archives("old", 12), archives("fresh", 12)
+		s.writePlain(append(append(with(old, ".siginfo"), old...), fresh...))
+		s.age(append(with(old, ".siginfo"), old...), 3*time.Hour)
+		s.age(fresh, time.Hour/2)
+		m := s.mount("a", "--touch-interval=1h")
+		s.build("check", m.point, append(old, fresh...)).all(t, "found", old)
+		m.awaitCount("touches.sent", 24)
+		m.mustCount("touches.local", 36, "remote.errors", 0)
+		for _, key := range append(with(old, ".siginfo"), old...) {
+			if a := s.ageOf(key); a > 5*time.Minute {
+				t.Errorf("%s is %v old on the remote after a use", key, a)
 			}
-			for _, key := range fresh {
-				if a := ageOf(t, s.path("remote", key)); a < 20*time.Minute {
-					t.Errorf("%s was touched on the remote without need", key)
-				}
+		}
+		for _, key := range fresh {
+			if a := s.ageOf(key); a < 20*time.Minute {
+				t.Errorf("%s was touched on the remote without need", key)
 			}
-			s.build("check", m.point, append(old, fresh...)).all(t, "found", fresh)
-			if got := m.count("touches.sent"); got != 24 {
-				t.Errorf("a second use sent touches again: %d", got)
-			}
-		})
-	}
+		}
+		s.build("check", m.point, append(old, fresh...)).all(t, "found", fresh)
+		if got := m.count("touches.sent"); got != 24 {
+			t.Errorf("a second use sent touches again: %d", got)
+		}
+	})
 }
 
 // TestRestoreTouches counts reading as a use, also where BitBake touches
 // nothing (kirkstone and Isar in the availability check).
 func TestRestoreTouches(t *testing.T) {
-	s := newSite(t)
-	maker := s.mount("a")
-	keys := archives("read", 5)
-	s.build("archive", maker.point, keys)
-	maker.stop() // its own touches of what it made are on their way
-	age(t, s.remote, keys, 40*24*time.Hour)
-	user := s.mount("b")
-	for _, key := range keys {
-		s.must("cat", user.path(key))
-	}
-	user.awaitCount("touches.sent", int64(len(keys)))
-	for _, key := range keys {
-		if a := ageOf(t, s.path("remote", key)); a > 5*time.Minute {
-			t.Errorf("%s is %v old on the remote after it was read", key, a)
+	forEachRemote(t, func(t *testing.T, s *site) {
+		maker := s.mount("a")
+		keys := archives("read", 5)
+		s.build("archive", maker.point, keys)
+		maker.stop() // its own touches of what it made are on their way
+		s.age(keys, 40*24*time.Hour)
+		user := s.mount("b")
+		for _, key := range keys {
+			s.must("cat", user.path(key))
 		}
-	}
+		user.awaitCount("touches.sent", int64(len(keys)))
+		for _, key := range keys {
+			if a := s.ageOf(key); a > 5*time.Minute {
+				t.Errorf("%s is %v old on the remote after it was read", key, a)
+			}
+		}
+	})
 }
 
-// age makes files look as if they were last used some time ago.
-func age(t *testing.T, dir string, keys []string, by time.Duration) {
-	t.Helper()
-	then := time.Now().Add(-by)
-	for _, key := range keys {
-		if err := os.Chtimes(filepath.Join(dir, key), then, then); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func ageOf(t *testing.T, path string) time.Duration {
-	t.Helper()
-	return time.Since(time.Unix(0, stamp(t, path)))
+// ageOf is how long ago an object was last used.
+func (s *site) ageOf(key string) time.Duration {
+	s.t.Helper()
+	return time.Since(s.usedAt(key))
 }

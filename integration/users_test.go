@@ -45,46 +45,48 @@ func (m *mount) signal(name string) {
 func TestOrdinaryUser(t *testing.T) {
 	needsRoot(t)
 	openFuseDevice(t)
-	s := newSite(t)
-	s.own(nobody, "remote")
-	m := s.mountAs(nobody, "a")
-	keys := archives("user", 8)
-	b := s.buildAs(nobody, "build", m.point, keys)
-	b.all(t, "published", keys)
-	mustHold(t, s.remote, b.acknowledged())
-	s.buildAs(nobody, "build", m.point, keys).all(t, "restored", keys)
-	s.buildAs(nobody, "signed", m.point, archives("usersigned", 2))
-	a := s.actor(nobody)
-	for _, path := range []string{m.point, m.path(keys[0]), m.path(keys[0][:2])} {
-		if uid := a.attr(path, "uid"); uid != nobody {
-			t.Errorf("%s belongs to %d, want the mounter", path, uid)
+	onRemotes(t, here(), func(t *testing.T, s *site) {
+		s.give(nobody)
+		m := s.mountAs(nobody, "a")
+		keys := archives("user", 8)
+		b := s.buildAs(nobody, "build", m.point, keys)
+		b.all(t, "published", keys)
+		s.shares(b.acknowledged())
+		s.buildAs(nobody, "build", m.point, keys).all(t, "restored", keys)
+		s.buildAs(nobody, "signed", m.point, archives("usersigned", 2))
+		a := s.actor(nobody)
+		for _, path := range []string{m.point, m.path(keys[0]), m.path(keys[0][:2])} {
+			if uid := a.attr(path, "uid"); uid != nobody {
+				t.Errorf("%s belongs to %d, want the mounter", path, uid)
+			}
 		}
-	}
-	for _, other := range []int{root, guestA} {
-		s.actor(other).want("EACCES", "stat", m.path(keys[0]))
-	}
-	status := m.status()
-	if got := status.number(t, "mount.uid"); got != nobody {
-		t.Errorf("status says the user is %d", got)
-	}
-	m.stop()
-	m.restart()
-	s.buildAs(nobody, "restore", m.point, keys).all(t, "restored", keys)
+		for _, other := range []int{root, guestA} {
+			s.actor(other).want("EACCES", "stat", m.path(keys[0]))
+		}
+		status := m.status()
+		if got := status.number(t, "mount.uid"); got != nobody {
+			t.Errorf("status says the user is %d", got)
+		}
+		m.stop()
+		m.restart()
+		s.buildAs(nobody, "restore", m.point, keys).all(t, "restored", keys)
+	})
 }
 
 // TestUserKilled replaces a dead mount of an ordinary user.
 func TestUserKilled(t *testing.T) {
 	needsRoot(t)
 	openFuseDevice(t)
-	s := newSite(t)
-	s.own(nobody, "remote")
-	m := s.mountAs(nobody, "a", "--publish=queue")
-	keys := archives("user", 10)
-	b := s.buildAs(nobody, "archive", m.point, keys)
-	m.kill()
-	m.restart()
-	m.flush()
-	mustHoldAll(t, s.remote, b.acknowledged())
+	onRemotes(t, here(), func(t *testing.T, s *site) {
+		s.give(nobody)
+		m := s.mountAs(nobody, "a", "--publish=queue")
+		keys := archives("user", 10)
+		b := s.buildAs(nobody, "archive", m.point, keys)
+		m.kill()
+		m.restart()
+		m.flush()
+		s.sharesAll(b.acknowledged())
+	})
 }
 
 // TestAllowOther lets two users share a mount of root.
@@ -96,7 +98,7 @@ func TestAllowOther(t *testing.T) {
 	a, b := s.actor(guestA), s.actor(guestB)
 	made := s.buildAs(guestA, "build", m.point, keys)
 	made.all(t, "published", keys)
-	mustHold(t, s.remote, made.acknowledged())
+	s.shares(made.acknowledged())
 	s.buildAs(guestB, "check", m.point, keys).all(t, "found", keys)
 	s.buildAs(guestB, "restore", m.point, keys).all(t, "restored", keys)
 	s.buildAs(guestB, "signed", m.point, archives("signed", 3))
@@ -142,29 +144,31 @@ func privateScratch(t *testing.T, m *mount, a, b *actor) {
 func TestUnlinkPolicy(t *testing.T) {
 	for _, policy := range []string{"remote", "local", "refuse"} {
 		t.Run(policy, func(t *testing.T) {
-			s := newSite(t)
-			m, other := s.mount("a", "--unlink="+policy), s.mount("b")
-			keys := archives("policy", 4)
-			made := s.build("archive", other.point, keys).acknowledged()
-			a := s.self()
-			a.read(m.path(keys[1]))
-			errno := map[string]string{"refuse": "EPERM"}[policy]
-			a.want(errno, "unlink", m.path(keys[0])) // not here
-			a.want(errno, "unlink", m.path(keys[1])) // here
-			a.want(errno, "rename", m.path(keys[2]), m.path("away"))
-			checkUnlinked(t, s, m, policy, keys, made)
-			m.stop()
-			m.restart()
-			checkUnlinked(t, s, m, policy, keys, made)
+			onRemotes(t, here(), func(t *testing.T, s *site) {
+				m, other := s.mount("a", "--unlink="+policy), s.mount("b")
+				keys := archives("policy", 4)
+				made := s.build("archive", other.point, keys).acknowledged()
+				m.learn()
+				a := s.self()
+				a.read(m.path(keys[1]))
+				errno := map[string]string{"refuse": "EPERM"}[policy]
+				a.want(errno, "unlink", m.path(keys[0])) // not here
+				a.want(errno, "unlink", m.path(keys[1])) // here
+				a.want(errno, "rename", m.path(keys[2]), m.path("away"))
+				checkUnlinked(t, s, m, policy, keys, made)
+				m.stop()
+				m.restart()
+				checkUnlinked(t, s, m, policy, keys, made)
 
-			b := s.build("build", m.point, keys[:1]) // published again
-			want := map[string]string{"remote": "published", "local": "published", "refuse": "restored"}[policy]
-			b.all(t, want, keys[:1])
-			m.flush()
-			a.want("", "stat", m.path(keys[0]))
-			if got, here := sum(s.path("remote", keys[0])), sum(m.path(keys[0])); got != here {
-				t.Errorf("remote has %s, the mount %s", got, here)
-			}
+				b := s.build("build", m.point, keys[:1]) // published again
+				want := map[string]string{"remote": "published", "local": "published", "refuse": "restored"}[policy]
+				b.all(t, want, keys[:1])
+				m.flush()
+				a.want("", "stat", m.path(keys[0]))
+				if got, here := s.sum(keys[0]), sum(m.path(keys[0])); got != here {
+					t.Errorf("remote has %s, the mount %s", got, here)
+				}
+			})
 		})
 	}
 }
@@ -176,12 +180,12 @@ func checkUnlinked(t *testing.T, s *site, m *mount, policy string, keys []string
 	hidden := 3
 	switch policy {
 	case "remote":
-		mustHold(t, s.remote, kept)
+		s.shares(kept)
 	case "local":
-		mustHold(t, s.remote, made)
+		s.shares(made)
 	case "refuse":
 		hidden = 0
-		mustHold(t, s.remote, made)
+		s.shares(made)
 		mustHold(t, m.point, made)
 	}
 	for i, key := range keys {
@@ -216,7 +220,7 @@ func TestRefuseForGuests(t *testing.T) {
 		x.want("", "touch", m.path(keys[0]))
 	}
 	s.buildAs(guestB, "restore", m.point, keys).all(t, "restored", keys)
-	if got := len(files(t, s.remote)); got != 8 {
+	if got := len(s.names()); got != 8 {
 		t.Errorf("the remote holds %d files, want 8", got)
 	}
 }

@@ -1,60 +1,85 @@
-// Command bench measures a mount against a plain directory on the same disk, in
-// one run: lookups of names that do not exist, publishing, restoring with a
-// warm cache, touching.
+// Command bench measures mounts in one run against a plain directory, and over
+// networks against `rclone mount` and against the bare requests.
 //
-//	go run ./integration/bench [-quick] [-pairs N] [-dir DIR] [-binary FILE]
+//	go run ./integration/bench [-quick] [-only REGEXP] [-rtt 0,20ms] [-servers ...] ...
 //
-// Each case runs in pairs, once on the plain directory and once on the mount,
-// the order changing from pair to pair. The figures are the median of the
-// pairs' ratios with the lowest and the highest, so that a slow moment of the
-// machine shows as spread and not as a result.
+// Everything runs in rounds, the order of the contenders changing from round to
+// round. The figures are the medians of the rounds' ratios with the lowest and
+// the highest, so that a slow moment of the machine shows as spread and not as
+// a result. docs/BENCHMARKS.md says what the cases are.
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// options are the flags.
-type options struct {
-	quick  bool
-	pairs  int
-	dir    string // on the disk to be measured
-	binary string // of sstatefs, built if empty
-}
-
 func main() {
-	var o options
-	flag.BoolVar(&o.quick, "quick", false, "smaller cases")
-	flag.IntVar(&o.pairs, "pairs", 7, "pairs per case, at least 5")
-	flag.StringVar(&o.dir, "dir", os.TempDir(), "where to work: the disk that is measured")
-	flag.StringVar(&o.binary, "binary", "", "the sstatefs to measure (default: built from this tree)")
-	flag.Parse()
-	if err := run(o); err != nil {
+	o, err := readFlags()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first signal everything is stopped and removed; a second one
+	// ends the benchmark at once, and the kernel then ends its children.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(o options) error {
-	o.pairs = max(o.pairs, 5)
-	if o.quick {
-		o.pairs = 5
-	}
-	b, err := newBench(o)
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp(o.dir, "sstatefs-bench-")
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	b.describe(os.Stdout)
-	var results []result
-	for _, c := range b.cases() {
-		r, err := b.measure(c)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		results = append(results, r)
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // for a server that runs as another user
+		return err
 	}
-	return report(os.Stdout, results)
+	if err := os.Setenv("TMPDIR", dir); err != nil { // servers have their folders there
+		return err
+	}
+	// The folders of a cache are made for everybody: servers write there too.
+	unix.Umask(0)
+	if o.binary == "" {
+		o.binary = filepath.Join(dir, "sstatefs")
+		build := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "sstatefs/cmd/sstatefs")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	}
+	describe(o.out, dir)
+	for _, part := range []func(context.Context, options, string) error{runLocal, runNetwork, runIndex} {
+		if err := part(ctx, o, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe prints what the figures were measured on.
+func describe(w io.Writer, dir string) {
+	var name unix.Utsname
+	_ = unix.Uname(&name)
+	var disk unix.Statfs_t
+	_ = unix.Statfs(dir, &disk)
+	// A machine that others use too shows here, and in the spread.
+	load, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(load), " ")
+	fmt.Fprintf(w, "kernel %s, %d CPUs, load %s, %s, disk of type %#x\n",
+		unix.ByteSliceToString(name.Release[:]), runtime.NumCPU(), first, runtime.Version(), disk.Type)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -8,7 +9,7 @@ import (
 	"time"
 )
 
-// result is what the pairs of one case gave.
+// result is what the pairs of one local case gave.
 type result struct {
 	name         string
 	plain, mount []time.Duration // per operation, one of each a pair
@@ -16,22 +17,22 @@ type result struct {
 }
 
 // measure runs the pairs of a case.
-func (b *bench) measure(c benchCase) (result, error) {
+func (l *local) measure(ctx context.Context, c benchCase) (result, error) {
 	r := result{name: c.name}
-	for _, dir := range []string{b.plain, c.mount.point} {
+	for _, dir := range []string{l.plain, c.mount.point} {
 		if err := c.setup(dir); err != nil {
 			return r, err
 		}
 	}
-	for pair := range b.o.pairs {
+	for pair := range l.o.pairs {
 		took := map[string]time.Duration{}
-		order := []string{b.plain, c.mount.point}
+		order := []string{l.plain, c.mount.point}
 		if pair%2 == 1 {
 			slices.Reverse(order)
 		}
 		for _, dir := range order {
 			begun := time.Now()
-			if err := c.run(dir, pair); err != nil {
+			if err := c.run(ctx, dir, pair); err != nil {
 				return r, err
 			}
 			took[dir] = time.Since(begun) / time.Duration(c.ops)
@@ -41,9 +42,9 @@ func (b *bench) measure(c benchCase) (result, error) {
 				}
 			}
 		}
-		r.plain = append(r.plain, took[b.plain])
+		r.plain = append(r.plain, took[l.plain])
 		r.mount = append(r.mount, took[c.mount.point])
-		r.ratios = append(r.ratios, float64(took[c.mount.point])/float64(took[b.plain]))
+		r.ratios = append(r.ratios, float64(took[c.mount.point])/float64(took[l.plain]))
 	}
 	return r, nil
 }

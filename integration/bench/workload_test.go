@@ -1,0 +1,61 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"sstatefs/sstate"
+)
+
+// TestObjects holds the sizes to what docs/BENCHMARKS.md says of them.
+func TestObjects(t *testing.T) {
+	pool := newPool()
+	objects := newGenerator(pool, 1).objects(200)
+	sum, below := 0, 0
+	for _, o := range objects {
+		sum += o.archive.size()
+		if o.archive.size() < medianSize {
+			below++
+		}
+		if n, _ := io.Copy(io.Discard, o.archive.reader()); n != int64(o.archive.size()) {
+			t.Errorf("%s gives %d bytes, its size is %d", o.archive.key, n, o.archive.size())
+		}
+	}
+	if mean := sum / len(objects); mean < 1_400_000 || mean > 1_600_000 || below != len(objects)/2 {
+		t.Errorf("sizes: mean %d, %d of %d below %v", mean, below, len(objects), medianSize)
+	}
+	if again := newGenerator(pool, 1).objects(200); again[7].archive.key != objects[7].archive.key {
+		t.Error("the same seed gives other names")
+	}
+}
+
+// TestKeys: names that sstatefs would take for scratch would measure nothing.
+func TestKeys(t *testing.T) {
+	keys := newGenerator(nil, 2).treeKeys(1001)
+	for _, key := range keys {
+		if _, ok := sstate.ParsePath(key); !ok {
+			t.Errorf("%s is no object", key)
+		}
+	}
+	if slices.Sort(keys); len(slices.Compact(keys)) != 1001 {
+		t.Error("names repeat")
+	}
+}
+
+func TestRatio(t *testing.T) {
+	r := netResult{rtt: time.Millisecond, took: map[string][]time.Duration{"rclone": {100}, "sstatefs": {1, 2, 4}}}
+	if got, want := r.ratio("rclone", "sstatefs"), "50 (25..100)"; got != want {
+		t.Errorf("ratio = %q, want %q", got, want)
+	}
+	for faster, want := range map[float64]string{50: "50 times rclone: met", 51: "51 times rclone: MISSED"} {
+		r.c.bound = bound{of: "rclone", faster: faster}
+		if got := r.verdict(); got != want {
+			t.Errorf("verdict = %q, want %q", got, want)
+		}
+	}
+	if got := r.ratio("sstatefs", "raw"); got != "-" {
+		t.Errorf("ratio to what did not run = %q", got)
+	}
+}

@@ -1,0 +1,258 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is when a request that hangs is given up.
+const patience = 200 * time.Millisecond
+
+// A memory is a server that keeps what is put.
+type memory struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+	hosts   []string
+	broken  int // bodies that ended early
+}
+
+func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	content, err := io.ReadAll(r.Body)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hosts = append(m.hosts, r.Host)
+	switch {
+	case err != nil:
+		m.broken++
+	case r.Method == http.MethodPut:
+		m.objects[r.RequestURI] = content
+	default:
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(m.objects[r.RequestURI]))
+	}
+}
+
+func (m *memory) get(uri string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.objects[uri]
+}
+
+func (m *memory) brokenBodies() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.broken
+}
+
+var content = []byte(strings.Repeat("0123456789abcdef", 64))
+
+// start gives a proxy before a server that holds an object "/a".
+func start(t *testing.T) (*Proxy, *memory) {
+	t.Helper()
+	m := &memory{objects: map[string][]byte{"/a": content}}
+	server := httptest.NewServer(m)
+	t.Cleanup(server.Close)
+	return Start(t, server.URL), m
+}
+
+func do(p *Proxy, method, uri string, body []byte) (int, []byte, error) {
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequest(method, p.URL+uri, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, got, err
+}
+
+func wantWell(t *testing.T, p *Proxy) {
+	t.Helper()
+	if code, got, err := do(p, "GET", "/a", nil); code != 200 || !bytes.Equal(got, content) || err != nil {
+		t.Errorf("GET = %d, %d bytes, %v, want the content", code, len(got), err)
+	}
+}
+
+func TestNothingChanges(t *testing.T) {
+	p, m := start(t)
+	const uri = "/x%2By:z%20~?list-type=2&a=%2F"
+	if code, _, err := do(p, "PUT", uri, content); code != 200 || err != nil {
+		t.Fatalf("PUT = %d, %v", code, err)
+	}
+	if !bytes.Equal(m.get(uri), content) {
+		t.Errorf("the server has not got %s", uri)
+	}
+	if m.hosts[0] != strings.TrimPrefix(p.URL, "http://") {
+		t.Errorf("the server saw host %q, want that of %s", m.hosts[0], p.URL)
+	}
+	if code, _, err := do(p, "GET", uri, nil); code != 200 || err != nil {
+		t.Errorf("GET = %d, %v", code, err)
+	}
+	if got := p.Counts(); got["PUT"] != 1 || got["LIST"] != 1 || len(got) != 2 {
+		t.Errorf("Counts = %v, want one PUT and one LIST", got)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	timeout := func(err error) bool {
+		var e interface{ Timeout() bool }
+		return errors.As(err, &e) && e.Timeout()
+	}
+	broken := func(err error) bool { return err != nil && !timeout(err) }
+	for name, tt := range map[string]struct {
+		fault Fault
+		bytes int
+		code  int
+		is    func(error) bool
+	}{
+		"refuse":         {Refuse(), 0, 0, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
+		"black hole":     {BlackHole(), 0, 0, timeout},
+		"status":         {Status(503), 0, 503, nil},
+		"status another": {Status(503).On("PUT"), len(content), 200, nil},
+		"stall":          {Stall(100), 100, 200, timeout},
+		"drop":           {Drop(100), 100, 200, broken},
+		"drop long":      {Drop(int64(len(content))), len(content), 200, nil},
+		"truncate":       {Truncate(100), 100, 200, nil},
+		"slow":           {Slow(100), 10, 200, timeout},
+		"lose":           {LoseAnswer().On("GET"), 0, 0, broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, _ := start(t)
+			p.Set(tt.fault)
+			code, got, err := do(p, "GET", "/a", nil)
+			if code != tt.code || len(got) != tt.bytes || !bytes.Equal(got, content[:tt.bytes]) {
+				t.Errorf("GET = %d, %d bytes, want %d, %d", code, len(got), tt.code, tt.bytes)
+			}
+			if tt.is == nil && err != nil || tt.is != nil && !tt.is(err) {
+				t.Errorf("error %v is not the one of this fault", err)
+			}
+			p.Heal()
+			wantWell(t, p)
+		})
+	}
+}
+
+func TestMangle(t *testing.T) {
+	p, _ := start(t)
+	p.Set(Mangle())
+	code, got, err := do(p, "GET", "/a", nil)
+	if code != 200 || err != nil || len(got) != len(content) || bytes.Equal(got, content) {
+		t.Errorf("GET = %d, %d bytes, %v, want other bytes of the same length", code, len(got), err)
+	}
+}
+
+// TestBrokenPut breaks off the body of a request: the server sees it broken.
+func TestBrokenPut(t *testing.T) {
+	for name, fault := range map[string]Fault{"drop": Drop(100), "stall": Stall(100)} {
+		p, m := start(t)
+		p.Set(fault)
+		if _, _, err := do(p, "PUT", "/b", content); err == nil {
+			t.Errorf("%s: PUT succeeds", name)
+		}
+		p.Heal()
+		for deadline := time.Now().Add(10 * time.Second); m.brokenBodies() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the server never saw the request break", name)
+			}
+		}
+		if m.get("/b") != nil {
+			t.Errorf("%s: the object is there", name)
+		}
+	}
+}
+
+func TestLostAnswer(t *testing.T) {
+	p, m := start(t)
+	p.Set(LoseAnswer().Times(1))
+	if _, _, err := do(p, "PUT", "/b", content); err == nil {
+		t.Error("PUT succeeds, want its answer lost")
+	}
+	if !bytes.Equal(m.get("/b"), content) {
+		t.Error("the server has not done it")
+	}
+	if code, _, err := do(p, "PUT", "/b", content); code != 200 || err != nil {
+		t.Errorf("second PUT = %d, %v, want success", code, err)
+	}
+	if got := p.Hit(); got != 2 {
+		t.Errorf("Hit = %d, want 2", got)
+	}
+}
+
+func TestEvery(t *testing.T) {
+	p, _ := start(t)
+	p.Set(Status(500).Every(3).Times(2))
+	var got []int
+	for range 9 {
+		code, _, _ := do(p, "GET", "/a", nil)
+		got = append(got, code)
+	}
+	for i, code := range got {
+		want := 200
+		if i == 2 || i == 5 {
+			want = 500
+		}
+		if code != want {
+			t.Errorf("request %d = %d, want %d", i+1, code, want)
+		}
+	}
+}
+
+// TestRefuseEndsConnections holds one open.
+func TestRefuseEndsConnections(t *testing.T) {
+	p, _ := start(t)
+	p.Set(Stall(10))
+	done := make(chan error)
+	go func() {
+		resp, err := http.Get(p.URL + "/a")
+		if err == nil {
+			_, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		done <- err
+	}()
+	for deadline := time.Now().Add(10 * time.Second); p.Hit() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	p.Set(Refuse())
+	if err := <-done; err == nil {
+		t.Error("the connection outlived the refusal")
+	}
+}
+
+func TestLatency(t *testing.T) {
+	const rtt = 100 * time.Millisecond
+	m := &memory{objects: map[string][]byte{"/a": bytes.Repeat(content, 1000)}}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	l := Latency(t, server.URL, rtt)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for i, want := range []time.Duration{2 * rtt, rtt} {
+		begin := time.Now()
+		resp, err := client.Get(l.URL + "/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || len(got) != len(content)*1000 {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		// A megabyte is on its way at once and costs no more round trips.
+		if took := time.Since(begin); took < want || took > want+8*rtt {
+			t.Errorf("request %d took %v, want little more than %v", i, took, want)
+		}
+	}
+}
