@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -97,6 +98,8 @@ func (s countedSource) Open() (io.ReadCloser, error) {
 	return &countedBody{body, s.moved}, nil
 }
 
+var _ Hasher = (*countedBody)(nil)
+
 type countedBody struct {
 	io.ReadCloser
 	moved *progress
@@ -108,4 +111,18 @@ func (b *countedBody) Read(p []byte) (int, error) {
 		b.moved.mark()
 	}
 	return n, err
+}
+
+// Hashes see Hasher.
+func (b *countedBody) Hashes() bool {
+	h, ok := b.ReadCloser.(Hasher)
+	return ok && h.Hashes()
+}
+
+// Sum256 see Summer.
+func (b *countedBody) Sum256() (sum [sha256.Size]byte, ok bool) {
+	if s, is := b.ReadCloser.(Summer); is {
+		return s.Sum256()
+	}
+	return sum, false
 }

@@ -11,10 +11,15 @@ const gatherRoom = 16
 // of find. hand marks progress, and gives the error of a context that has
 // ended.
 func Gather(ctx context.Context, fn func(Info) error, find func(ctx context.Context, hand func([]Info) error) error) (err, own error) {
+	return GatherAny(ctx, fn, find)
+}
+
+// GatherAny is Gather of anything.
+func GatherAny[T any](ctx context.Context, fn func(T) error, find func(ctx context.Context, hand func([]T) error) error) (err, own error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	found := make(chan []Info, gatherRoom)
-	hand := func(infos []Info) error {
+	found := make(chan []T, gatherRoom)
+	hand := func(infos []T) error {
 		Progress(ctx)
 		if len(infos) == 0 || ctx.Err() != nil {
 			return ctx.Err()

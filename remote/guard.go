@@ -95,6 +95,7 @@ type Guard struct {
 	unsure  unsure
 	errors  atomic.Int64
 	timers  sync.Pool // of *time.Timer, stopped
+	buffers sync.Pool // of *[bodyBuffer]byte
 
 	// probeContext gives the context of a probe, which ends with the Guard.
 	probeContext func() (context.Context, context.CancelFunc)
@@ -107,6 +108,10 @@ var (
 	_ NameLister     = (*Guard)(nil)
 	_ LeftoverLister = (*Guard)(nil)
 	_ Prober         = (*Guard)(nil)
+	_ Clock          = (*Guard)(nil)
+	_ UploadLister   = (*Guard)(nil)
+	_ Describer      = (*Guard)(nil)
+	_ Explorer       = (*Guard)(nil)
 )
 
 // NewGuard puts a Guard around r. It does no I/O. Whoever makes a Guard closes
@@ -131,6 +136,14 @@ func (g *Guard) Unwrap() Remote { return g.inner }
 func (g *Guard) Traits() Traits { return g.inner.Traits() }
 
 func (g *Guard) String() string { return g.inner.String() }
+
+// Offset is that of the remote inside, unknown if it does not tell.
+func (g *Guard) Offset() (time.Duration, bool) {
+	if clock, ok := g.inner.(Clock); ok {
+		return clock.Offset()
+	}
+	return 0, false
+}
 
 // Errors counts the operations that failed, after all retries, by the
 // remote's fault. Absent objects, those that exist already, what the remote
@@ -160,3 +173,14 @@ func (g *Guard) putTimer(t *time.Timer) {
 	t.Stop() // since Go 1.23 nothing stale is left in the channel
 	g.timers.Put(t)
 }
+
+// buffer gives room for what is read of a body, to be given back with putBuffer
+// unless a read was left behind.
+func (g *Guard) buffer() []byte {
+	if b, ok := g.buffers.Get().(*[bodyBuffer]byte); ok {
+		return b[:]
+	}
+	return make([]byte, bodyBuffer)
+}
+
+func (g *Guard) putBuffer(b []byte) { g.buffers.Put((*[bodyBuffer]byte)(b)) }

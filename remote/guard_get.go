@@ -11,8 +11,8 @@ type opened struct {
 	info Info
 }
 
-// Get is the inner Get. Its head may take twice the OpTimeout, each read of
-// the body StallTimeout. The length is checked here for all backends.
+// Get is the inner Get. Its head may take twice the OpTimeout, the body
+// StallTimeout without a byte. The length is checked here for all backends.
 func (g *Guard) Get(ctx context.Context, key Key, offset int64) (io.ReadCloser, Info, error) {
 	var got opened
 	var done context.CancelFunc
@@ -36,5 +36,7 @@ func (g *Guard) Get(ctx context.Context, key Key, offset int64) (io.ReadCloser, 
 	if err != nil {
 		return nil, Info{}, err
 	}
-	return &guardedBody{g: g, ctx: ctx, cancel: done, inner: got.body, op: op, left: got.info.Size - offset}, got.info, nil
+	return &guardedBody{
+		g: g, ctx: ctx, cancel: done, inner: got.body, op: op, left: got.info.Size - offset, moved: newProgress(),
+	}, got.info, nil
 }

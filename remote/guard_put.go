@@ -97,7 +97,7 @@ func equal(a, b io.Reader) (bool, error) {
 
 // notEnd is err unless that is one of io.ReadFull's two ends.
 func notEnd(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if isEnd(err) || err == io.ErrUnexpectedEOF { //nolint:errorlint // as isEnd
 		return nil
 	}
 	return err

@@ -14,6 +14,10 @@ type OpenOptions struct {
 	ReadOnly bool // refuse every change
 	Create   bool // make the root if it is missing
 
+	// Later leaves out every trial of what the remote can do until an operation
+	// needs its result: for who lists and deletes only. Traits are guesses then.
+	Later bool
+
 	// Known says that a cache has used this remote before. A root that is
 	// missing or does not answer is then a remote that is offline, and no
 	// error of Open.

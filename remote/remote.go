@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"time"
 )
@@ -186,10 +187,25 @@ type NameLister interface {
 	Names(ctx context.Context, prefix string, fn func(name string, folder bool) error) error
 }
 
-// A Verifier is a body of Get that compares what is read with a checksum which
-// the server keeps. Verified tells, after the end of the body, that it did.
+// A Verifier is a body of Get that may compare what is read with a checksum
+// which the server keeps. Verifies tells that it does so, from the beginning:
+// such a body ends with io.EOF only if its content fits, else with ErrCorrupt.
 type Verifier interface {
-	Verified() bool
+	Verifies() bool
+}
+
+// A Summer is a body that may tell the checksum, to spare its reader to compute
+// one. Sum256 is the sha256 of a whole object, after the io.EOF of its body; ok
+// is false before, and where another checksum or none was compared.
+type Summer interface {
+	Sum256() (sum [sha256.Size]byte, ok bool)
+}
+
+// A Hasher is a Summer that a Source opened. Hashes tells, from the beginning,
+// that it computes the sha256 of what is read.
+type Hasher interface {
+	Summer
+	Hashes() bool
 }
 
 // A Prober can say whether the remote as a whole answers, with one request
@@ -204,4 +220,16 @@ type Prober interface {
 type LeftoverLister interface {
 	// Leftovers calls fn for every Temporary anywhere below the root.
 	Leftovers(ctx context.Context, fn func(Info) error) error
+}
+
+// An UploadLister can find the uploads in parts that were begun and neither
+// completed nor aborted: those under way, and those of killed writers, whose
+// parts cost room and are seen by no listing.
+type UploadLister interface {
+	// Uploads calls fn for each below the root. id tells it from others of the
+	// same key.
+	Uploads(ctx context.Context, fn func(key Key, id string, started time.Time) error) error
+
+	// AbortUpload removes one that Uploads gave. One that is gone is no error.
+	AbortUpload(ctx context.Context, key Key, id string) error
 }

@@ -30,12 +30,13 @@ func (d *Dir) Delete(ctx context.Context, keys ...remote.Key) error {
 			errs = append(errs, remote.Ended(ctx, "file: delete", key))
 			break
 		}
+		remote.Progress(ctx)
 		if err := d.unlink(ctx, root, key); err != nil {
 			errs = append(errs, err)
+			continue
 		}
 		dir, _ := key.Split()
 		folders[dir] = struct{}{}
-		remote.Progress(ctx)
 	}
 	for dir := range folders {
 		prune(root, dir)

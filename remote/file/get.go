@@ -80,8 +80,8 @@ type body struct {
 	at, end int64
 }
 
-// Verified is true: a file system vouches for what it gives.
-func (b *body) Verified() bool { return true }
+// Verifies is true: a file system vouches for what it gives.
+func (b *body) Verifies() bool { return true }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.ctx.Err() != nil {

@@ -28,8 +28,9 @@ type Dir struct {
 	cheap cheapRule
 
 	traits atomic.Pointer[remote.Traits]
-	seen   atomic.Pointer[root] // the root when it last answered, nil if it never did
-	mu     sync.Mutex           // for changes of seen and traits
+	seen   atomic.Pointer[root]          // the root when it last answered, nil if it never did
+	ahead  atomic.Pointer[time.Duration] // of the clock that stamps files, nil as long as it was not measured
+	mu     sync.Mutex                    // for changes of seen and traits
 }
 
 var (
@@ -38,6 +39,8 @@ var (
 	_ remote.NameLister     = (*Dir)(nil)
 	_ remote.LeftoverLister = (*Dir)(nil)
 	_ remote.Prober         = (*Dir)(nil)
+	_ remote.Clock          = (*Dir)(nil)
+	_ remote.Sweeper        = (*Dir)(nil)
 	_ remote.Opener         = Open
 )
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 // fileMode is the mode of objects, less the umask.
@@ -79,8 +81,13 @@ func (d *Dir) write(ctx context.Context, root int, key remote.Key, src remote.So
 		return err
 	}
 	defer t.close()
+	failpoint.Pass("put.made")
 	if err := t.fill(ctx, src); err != nil {
 		return err
+	}
+	failpoint.Pass("put.filled")
+	if !opt.ModTime.IsZero() {
+		t.date(opt.ModTime)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -93,6 +100,7 @@ func (d *Dir) write(ctx context.Context, root int, key remote.Key, src remote.So
 	if err != nil {
 		return err
 	}
+	failpoint.Pass("put.named")
 	t.remove()
 	return syncFolder(t.folder)
 }
@@ -188,6 +196,17 @@ func (t *temporary) fill(ctx context.Context, src remote.Source) error {
 	file := t.file
 	t.file = nil
 	return file.Close() // here NFS reports what it could not write
+}
+
+// date gives the file its time, when nothing writes to it any more. A file
+// system that refuses that leaves it at now, which keeps the object longer.
+func (t *temporary) date(at time.Time) {
+	stamp, err := unix.TimeToTimespec(at)
+	if err == nil {
+		_ = again(func() error {
+			return unix.UtimesNanoAt(t.folder, t.name, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW)
+		})
+	}
 }
 
 // remove removes the temporary name. What cannot be removed is a leftover for

@@ -166,9 +166,10 @@ func (d *Dir) Probe(ctx context.Context) error {
 	if err != nil {
 		return d.rootFailed("probe", err)
 	}
-	closeFD(dot)
+	defer closeFD(dot)
 	if ro := d.readOnly(&fs); ro != d.Traits().ReadOnly {
 		d.change(func(t *remote.Traits) { t.ReadOnly = ro })
 	}
+	d.measureClock(dot)
 	return nil
 }

@@ -20,30 +20,51 @@ type walker struct {
 	ctx   context.Context // of the one listing that the walker is for
 	group *errgroup.Group
 	hand  func([]remote.Info) error
+
+	// whole, where it is set, gets the files of each folder at once in place
+	// of hand, and none for a folder that holds nothing at all.
+	whole func(folder string, infos []remote.Info)
 }
 
 // walk reads one folder and those below it, and closes it.
 func (w *walker) walk(dir *os.File, path string) error {
 	defer dir.Close()
-	return eachBatch(w.ctx, dir, func(entries []os.DirEntry) error {
-		var infos []remote.Info
-		for _, e := range entries {
-			if e.IsDir() || !w.want(e.Name()) {
-				continue
-			}
-			info, ok, err := w.info(dir, remote.Join(path, e.Name()), e)
-			if err != nil {
-				return err
-			}
-			if ok {
-				infos = append(infos, info)
-			}
+	var all []remote.Info
+	names := 0
+	err := eachBatch(w.ctx, dir, func(entries []os.DirEntry) error {
+		infos, err := w.infos(dir, path, entries)
+		if err != nil {
+			return err
 		}
-		if err := w.hand(infos); err != nil {
+		names += len(entries)
+		if w.whole != nil {
+			all = append(all, infos...)
+		} else if err := w.hand(infos); err != nil {
 			return err
 		}
 		return w.descend(dir, path, entries)
 	})
+	if err == nil && w.whole != nil && (len(all) > 0 || names == 0) {
+		w.whole(path, all)
+	}
+	return err
+}
+
+// infos describes the files among entries that are wanted.
+func (w *walker) infos(dir *os.File, path string, entries []os.DirEntry) (infos []remote.Info, err error) {
+	for _, e := range entries {
+		if e.IsDir() || !w.want(e.Name()) {
+			continue
+		}
+		info, ok, err := w.info(dir, remote.Join(path, e.Name()), e)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			infos = append(infos, info)
+		}
+	}
+	return infos, nil
 }
 
 // descend walks the folders among entries, in other goroutines as long as

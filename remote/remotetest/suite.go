@@ -76,6 +76,7 @@ func Suite(t *testing.T, open func(t *testing.T) Harness) {
 		{"List", testList},
 		{"ListWhileChanging", testListWhileChanging},
 		{"ListError", testListError},
+		{"Sweep", testSweep},
 		{"Folders", testFolders},
 		{"Delete", testDelete},
 		{"DeleteAndPut", testDeleteAndPut},

@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
@@ -23,7 +24,10 @@ type body struct {
 	err  error // what every further read gives
 }
 
-var _ remote.Verifier = (*body)(nil)
+var (
+	_ remote.Verifier = (*body)(nil)
+	_ remote.Summer   = (*body)(nil)
+)
 
 func (r *body) Read(p []byte) (int, error) {
 	if r.err == nil && r.ctx.Err() != nil {
@@ -57,8 +61,17 @@ func (r *body) end() error {
 	return io.EOF
 }
 
-// Verified see remote.Verifier.
-func (r *body) Verified() bool { return r.sum != nil && errors.Is(r.err, io.EOF) }
+// Verifies see remote.Verifier.
+func (r *body) Verifies() bool { return r.sum != nil }
+
+// Sum256 see remote.Summer. No other checksum has that length.
+func (r *body) Sum256() (sum [sha256.Size]byte, ok bool) {
+	ok = r.sum != nil && len(r.want) == len(sum) && errors.Is(r.err, io.EOF)
+	if ok {
+		copy(sum[:], r.want)
+	}
+	return sum, ok
+}
 
 func (r *body) Close() error {
 	if r.err == nil || errors.Is(r.err, io.EOF) {

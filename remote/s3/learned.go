@@ -103,7 +103,7 @@ func (b *Bucket) adopt(f facts) {
 // findings gives the facts, and finds them out if that did not happen yet
 // because the server was away.
 func (b *Bucket) findings(ctx context.Context, op string) (facts, error) {
-	return b.find(ctx, op, b.facts.Load, b.probe)
+	return b.find(ctx, op, b.facts.Load, b.probe, b.adopt)
 }
 
 // touchFindings gives the facts, the way of touches among them.
@@ -120,7 +120,7 @@ func (b *Bucket) touchFindings(ctx context.Context, op string) (facts, error) {
 	}
 	return b.find(ctx, op, known, func(ctx context.Context) (facts, error) {
 		return b.try(ctx, f, (*probe).tryCopies)
-	})
+	}, b.adopt)
 }
 
 // Explore see remote.Explorer. The way of touches is what is left.
@@ -132,8 +132,10 @@ func (b *Bucket) Explore(ctx context.Context) error {
 	return err
 }
 
-// find gives what is known, or else searches, one caller at a time.
-func (b *Bucket) find(ctx context.Context, op string, known func() *facts, search func(context.Context) (facts, error)) (facts, error) {
+// find gives what is known, or else searches and keeps, one caller at a time.
+func (b *Bucket) find(
+	ctx context.Context, op string, known func() *facts, search func(context.Context) (facts, error), keep func(facts),
+) (facts, error) {
 	if f := known(); f != nil {
 		return *f, nil
 	}
@@ -154,6 +156,6 @@ func (b *Bucket) find(ctx context.Context, op string, known func() *facts, searc
 	case err != nil:
 		return facts{}, b.fail(ctx, op, "", err)
 	}
-	b.adopt(f)
+	keep(f)
 	return f, nil
 }

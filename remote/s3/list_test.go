@@ -148,6 +148,22 @@ func TestUnsorted(t *testing.T) {
 	}
 }
 
+// TestSweepUnsorted: what is not sorted cannot be put together by folder, which
+// is said before anything else.
+func TestSweepUnsorted(t *testing.T) {
+	f := newFake(t)
+	b := f.known(t)
+	var pages atomic.Int64
+	f.set(unsorted(&pages))
+	err := b.Sweep(t.Context(), func(folder string, files []remote.Info) error {
+		t.Errorf("Sweep gives %q with %v", folder, files)
+		return nil
+	})
+	if !errors.Is(err, remote.ErrUnsupported) || pages.Load() != 1 {
+		t.Errorf("Sweep = %v after %d pages, want %v after one", err, pages.Load(), remote.ErrUnsupported)
+	}
+}
+
 // unsorted gives three pages of two names, as AWS's directory buckets do.
 func unsorted(pages *atomic.Int64) func(http.ResponseWriter, *http.Request) bool {
 	names := []string{"sstate:c", "sstate:b", "sstate:f", "sstate:a", "sstate:e", "sstate:d"}

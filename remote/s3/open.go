@@ -39,6 +39,7 @@ type Bucket struct {
 
 	traits    atomic.Pointer[remote.Traits]
 	facts     atomic.Pointer[facts] // nil until they are known
+	creating  atomic.Pointer[facts] // of them those of putFindings, nil until they are known
 	probing   chan struct{}         // one token: only one probe at a time
 	absent403 atomic.Bool           // a name that is not there is "access denied"
 	versions  atomic.Pointer[types.BucketVersioningStatus]
@@ -50,6 +51,7 @@ var (
 	_ remote.Remote         = (*Bucket)(nil)
 	_ remote.FolderLister   = (*Bucket)(nil)
 	_ remote.LeftoverLister = (*Bucket)(nil)
+	_ remote.Sweeper        = (*Bucket)(nil)
 	_ remote.Prober         = (*Bucket)(nil)
 	_ remote.Describer      = (*Bucket)(nil)
 	_ remote.Learner        = (*Bucket)(nil)
@@ -94,7 +96,7 @@ func (b *Bucket) meet(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("no answer from "+b.place()))
 	defer cancel()
 	err := b.firstLook(limited)
-	if err == nil && !b.o.ReadOnly {
+	if err == nil && !b.o.ReadOnly && !b.o.Later {
 		_, err = b.findings(limited, "open")
 	}
 	if err == nil && b.absent403.Load() && b.Traits().ReadOnly && !b.o.ReadOnly && !b.o.Known {

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"strings"
@@ -81,15 +80,9 @@ func takePage(p **page) func(*middleware.Stack) error {
 		if err != nil || !ok || answer.StatusCode != 200 {
 			return out, metadata, err
 		}
-		var text bytes.Buffer
-		text.Grow(int(min(max(answer.ContentLength, 0), pageLimit)) + bytes.MinRead)
-		_, err = text.ReadFrom(io.LimitReader(answer.Body, pageLimit))
+		*p, err = parsePage(io.LimitReader(answer.Body, pageLimit))
 		answer.Body.Close()
-		if err != nil {
-			return out, metadata, err
-		}
 		answer.Body = io.NopCloser(strings.NewReader("<ListBucketResult/>"))
-		*p, err = parsePage(text.Bytes())
 		return out, metadata, err
 	}
 	return func(stack *middleware.Stack) error {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"sstatefs/remote"
 )
@@ -170,15 +169,7 @@ func (p *probe) trySums(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	out, err := p.b.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &p.b.s.bucket, Key: &name,
-		ChecksumMode: types.ChecksumModeEnabled})
-	if err != nil {
-		_, err = refusal(err)
-		return err
-	}
-	kept := out.ChecksumSHA256 != nil && *out.ChecksumSHA256 == *base64Of(right)
-	p.found(func(f *facts) { f.sums = kept })
-	return nil
+	return p.tryKept(ctx, name, right)
 }
 
 // tryComplete completes an upload onto what is there.

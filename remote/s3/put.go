@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 	"math/rand/v2"
 	"time"
@@ -75,7 +76,7 @@ func (b *Bucket) Put(ctx context.Context, key remote.Key, src remote.Source, opt
 	if err := b.changeable("put", key); err != nil {
 		return err
 	}
-	f, err := b.findings(ctx, "put")
+	f, err := b.putFindings(ctx, src.Size(), opt)
 	if err == nil {
 		err = b.changeable("put", key)
 	}
@@ -199,7 +200,7 @@ type content struct {
 	all  []byte // of a short one
 }
 
-// readSource hashes a source and checks its length.
+// readSource reads a source for its hash and checks its length.
 func readSource(ctx context.Context, src remote.Source) (*content, error) {
 	in, err := openSource(src)
 	if err != nil {
@@ -207,12 +208,16 @@ func readSource(ctx context.Context, src remote.Source) (*content, error) {
 	}
 	defer in.Close()
 	c := &content{src: src, size: src.Size()}
+	var to copies
 	hash := sha256.New()
-	var to io.Writer = hash
+	own, _ := in.(remote.Hasher)
+	if own == nil || !own.Hashes() {
+		own, to = nil, append(to, hash)
+	}
 	var kept bytes.Buffer
 	if c.size <= inMemory {
 		kept.Grow(int(c.size))
-		to = io.MultiWriter(hash, &kept)
+		to = append(to, &kept)
 	}
 	if err := remote.Copy(ctx, to, in, c.size); err != nil {
 		return nil, err
@@ -220,11 +225,33 @@ func readSource(ctx context.Context, src remote.Source) (*content, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // the last bytes may have come with it
 	}
-	hash.Sum(c.sum[:0])
 	if c.size <= inMemory {
 		c.all = kept.Bytes()
 	}
-	return c, nil
+	return c, c.setSum(own, hash)
+}
+
+// setSum takes the hash from the source where that computed it.
+func (c *content) setSum(own remote.Hasher, hash hash.Hash) error {
+	if own == nil {
+		hash.Sum(c.sum[:0])
+		return nil
+	}
+	var ok bool
+	if c.sum, ok = own.Sum256(); !ok {
+		return errors.Join(remote.ErrCorrupt, errors.New("a source has no hash at its end"))
+	}
+	return nil
+}
+
+// copies gives what is written to all of them, which never fail.
+type copies []io.Writer
+
+func (c copies) Write(p []byte) (int, error) {
+	for _, w := range c {
+		_, _ = w.Write(p)
+	}
+	return len(p), nil
 }
 
 func openSource(src remote.Source) (io.ReadCloser, error) {

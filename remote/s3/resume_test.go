@@ -92,8 +92,12 @@ func TestResume(t *testing.T) {
 			if !errors.Is(err, test.want) || test.want == nil && !bytes.Equal(got, content) {
 				t.Errorf("read %d bytes, %v, want %v", len(got), err, test.want)
 			}
-			if test.want == nil && !body.(remote.Verifier).Verified() {
+			if test.want == nil && !body.(remote.Verifier).Verifies() {
 				t.Error("the content is not verified")
+			}
+			sum, ok := body.(remote.Summer).Sum256()
+			if ok != (test.want == nil) || ok && sum != sha256.Sum256(content) {
+				t.Errorf("Sum256 = %x, %t", sum, ok)
 			}
 		})
 	}

@@ -13,14 +13,16 @@ const (
 	// listers is how many requests list at a time.
 	listers = 16
 	// pagesInRow is how many pages of one prefix are listed one after the
-	// other before the rest of it is split. A page depends on the one before.
+	// other before the rest of it is split. A page depends on the one before,
+	// but a part may be far smaller than a page: a shard of 4,000 objects is 4
+	// pages, or one and 190 parts.
 	pagesInRow = 8
 	// fewPrefixes is a number of prefixes that leaves listers without work.
 	fewPrefixes = 4
 )
 
-// A tree lists all names that begin with a prefix. It begins with one page, as
-// there may be no more. A prefix that goes on is split at its next slash, and
+// A tree lists all names that begin with a prefix. Of the root it begins with
+// one page, as there may be no more. A prefix that goes on is split at its next slash, and
 // the parts are listed at the same time.
 type tree struct {
 	b    *Bucket
@@ -45,7 +47,11 @@ type branch struct {
 func (t *tree) list(ctx context.Context, prefix string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t.add(ctx, cancel, branch{prefix: prefix, row: 1})
+	row := pagesInRow
+	if prefix == t.b.s.root {
+		row = 1
+	}
+	t.add(ctx, cancel, branch{prefix: prefix, row: row})
 	t.running.Wait()
 	return t.err
 }

@@ -11,6 +11,8 @@ import (
 	"sstatefs/remote"
 )
 
+var _ remote.UploadLister = (*Bucket)(nil)
+
 // Uploads calls fn for every upload in parts that was begun below the root and
 // neither completed nor aborted: those under way, and those that killed writers
 // left behind, whose parts cost room until AbortUpload.

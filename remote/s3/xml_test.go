@@ -55,7 +55,7 @@ func TestParsePage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := parsePage([]byte(text))
+		got, err := parsePage(strings.NewReader(text))
 		if err != nil {
 			t.Errorf("parsePage(%q) = %v", text, err)
 			continue
@@ -69,7 +69,7 @@ func TestParsePage(t *testing.T) {
 // TestParseControl: AWS writes control characters as references that XML 1.0
 // forbids.
 func TestParseControl(t *testing.T) {
-	p, err := parsePage([]byte("<ListBucketResult><Contents><Key>a&#x1;b&#13;</Key></Contents></ListBucketResult>"))
+	p, err := parsePage(strings.NewReader("<ListBucketResult><Contents><Key>a&#x1;b&#13;</Key></Contents></ListBucketResult>"))
 	if err != nil || len(p.entries) != 1 || p.entries[0].name != "a\x01b\r" {
 		t.Errorf("parsePage = %+v, %v", p, err)
 	}
@@ -83,7 +83,7 @@ func FuzzParsePage(f *testing.F) {
 		f.Add(text[:len(text)/2], "a<&>'\"%41+\t")
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
-		_, _ = parsePage([]byte(text))
+		_, _ = parsePage(strings.NewReader(text))
 		if !utf8.ValidString(name) || !fitsXML(strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(name)) {
 			return
 		}
@@ -91,7 +91,7 @@ func FuzzParsePage(f *testing.F) {
 		if err := xml.EscapeText(&escaped, []byte(name)); err != nil {
 			t.Fatal(err)
 		}
-		p, err := parsePage([]byte("<ListBucketResult><Contents><Size>1</Size><Key>" + escaped.String() + "</Key></Contents></ListBucketResult>"))
+		p, err := parsePage(strings.NewReader("<ListBucketResult><Contents><Size>1</Size><Key>" + escaped.String() + "</Key></Contents></ListBucketResult>"))
 		if err != nil || len(p.entries) != 1 || p.entries[0].name != name {
 			t.Errorf("parsePage with %q = %+v, %v", name, p, err)
 		}
@@ -108,7 +108,7 @@ func BenchmarkParsePage(b *testing.B) {
 	}
 	text.WriteString("</ListBucketResult>")
 	for name, read := range map[string]func(string) (*page, error){
-		"own": func(s string) (*page, error) { return parsePage([]byte(s)) }, "encoding-xml": slowPage,
+		"own": func(s string) (*page, error) { return parsePage(strings.NewReader(s)) }, "encoding-xml": slowPage,
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

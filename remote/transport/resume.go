@@ -62,7 +62,7 @@ func (r *resumed) resume() error {
 	case r.ctx.Err() != nil || !isCut(r.early):
 		return r.early
 	case r.rest == nil || r.asked == r.at:
-		if errors.Is(r.early, io.EOF) {
+		if r.early == io.EOF { //nolint:errorlint // what wraps it is a connection that broke
 			return fmt.Errorf("%w: body ends %d bytes early", remote.ErrCorrupt, r.size-r.at)
 		}
 		return fmt.Errorf("connection lost %d bytes before the end: %w", r.size-r.at, r.early)

@@ -7,16 +7,17 @@ import (
 	"sstatefs/remote"
 )
 
+// paired tells whether a new object goes by a PUT and a MOVE at once. The MOVE
+// is sent whatever becomes of the PUT, so that must leave nothing to move when
+// it fails, in a full disk perhaps.
+func (k known) paired() bool { return k.pairs && k.exclusive && k.spares }
+
 // direct tells whether a new object may go by one conditional PUT.
 func (k known) direct() bool { return k.whole && k.conditional }
 
-// isAtomic tells whether exactly one of several writers of a name wins. A
-// conditional PUT looks when it begins and not when it ends, see directLimit.
-func (k known) isAtomic() bool { return k.exclusive && !k.direct() }
-
 func (k known) touchWay() remote.TouchWay {
 	switch k.touch {
-	case touchProperty, touchCopy:
+	case touchProperty, touchCopy, touchLater:
 		return remote.TouchOnServer
 	case touchPut:
 		return remote.TouchByPut
@@ -65,6 +66,8 @@ func (k known) createAbility() remote.Ability {
 	switch {
 	case !k.asked:
 		a.Value = "unknown"
+	case k.paired():
+		a.Value = "a temporary and MOVE, in one round trip"
 	case k.direct():
 		a.Value = fmt.Sprintf("one conditional PUT up to %d MiB, else a temporary and MOVE", directLimit>>20)
 	case k.exclusive:
@@ -81,6 +84,8 @@ func (k known) touchAbility() remote.Ability {
 	switch k.touch {
 	case touchProperty:
 		a.Value = "sets the time"
+	case touchLater:
+		a.Value = "found out by the first touch"
 	case touchCopy:
 		a.Value = "copies and moves back on the server"
 	case touchPut:

@@ -83,21 +83,6 @@ func (p *place) trusts(u *url.URL) bool {
 	return strings.EqualFold(p.url.Hostname(), u.Hostname()) && (p.url.Scheme == u.Scheme || u.Scheme == "https")
 }
 
-// hrefPath is the decoded path of an href: servers give it absolute or with
-// scheme and host, and escape it each in another way.
-func hrefPath(href string) (string, bool) {
-	href = strings.TrimSpace(href)
-	if i := strings.Index(href, "://"); i > 0 && !strings.HasPrefix(href, "/") {
-		slash := strings.IndexByte(href[i+3:], '/')
-		if slash < 0 {
-			return "/", true
-		}
-		href = href[i+3+slash:]
-	}
-	decoded, err := url.PathUnescape(href)
-	return decoded, err == nil && strings.HasPrefix(decoded, "/")
-}
-
 // isHidden tells that a path has a folder or name that holds no objects of
 // this remote.
 func isHidden(path string) bool { return strings.HasPrefix(path, ".") || strings.Contains(path, "/.") }

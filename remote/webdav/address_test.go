@@ -52,7 +52,7 @@ func TestHrefPath(t *testing.T) {
 		"relative":                  "",
 		"http://host/sstate%3Ax+y~": "/sstate:x+y~",
 	} {
-		if got, ok := hrefPath(href); got != want && ok || ok != (want != "") {
+		if got, _, ok := hrefPath([]byte(href), nil); got != want && ok || ok != (want != "") {
 			t.Errorf("hrefPath(%q) = %q, %t, want %q", href, got, ok, want)
 		}
 	}

@@ -84,7 +84,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { //nolint:errorlint // what wraps it is a connection that broke
 		err = b.d.fail(b.ctx, "get", b.key, err)
 	}
 	return n, err

@@ -29,7 +29,8 @@ const (
 // A client sends requests to one server, lets itself in and follows redirects.
 type client struct {
 	transport *http.Transport
-	authority *authority // nil without credentials
+	pairs     *transport.Pairs // over connections of their own
+	authority *authority       // nil without credentials
 	place     atomic.Pointer[place]
 	clock     transport.Clock
 }

@@ -18,8 +18,9 @@ type collector struct {
 	w       *walk
 	task    task
 	infos   []remote.Info
-	folders []string // to ask for next
-	own     seen     // of an answer that belongs to no tree
+	folders []string            // to ask for next
+	parents map[string]struct{} // folders of which all folders are among the entries
+	own     seen                // of an answer that belongs to no tree
 }
 
 // take takes one entry. The folder itself is among them.
@@ -29,7 +30,7 @@ func (c *collector) take(e entry) error {
 		return nil
 	}
 	if e.folder && !isHidden(e.path) {
-		c.w.d.folders.add(e.path)
+		c.found(e.path)
 		if !c.task.tree && c.own.isNew(e.path) {
 			c.folders = append(c.folders, e.path)
 		}
@@ -44,6 +45,27 @@ func (c *collector) take(e entry) error {
 	c.infos = append(c.infos, info)
 	if !c.task.tree || len(c.infos) < batch {
 		return nil
+	}
+	return c.hand()
+}
+
+// found notes a folder.
+func (c *collector) found(path string) {
+	c.w.d.folders.add(path)
+	if c.parents == nil {
+		c.parents = make(map[string]struct{})
+	}
+	above, _ := remote.Key(path).Split()
+	c.parents[above] = struct{}{}
+}
+
+// finish is called when the answer is whole.
+func (c *collector) finish() error {
+	if c.task.path == "" {
+		c.w.d.folders.listed("")
+	}
+	for folder := range c.parents {
+		c.w.d.folders.listed(folder)
 	}
 	return c.hand()
 }

@@ -129,11 +129,20 @@ func (f *fake) writes() (found []string) {
 // able is a Learned line of a server that can do everything, so that nothing
 // is tried.
 func (f *fake) able() string {
+	return f.learned(known{asked: true, deep: true, conditional: true, whole: true, exclusive: true, spares: true, fileDelete: true, touch: touchCopy})
+}
+
+// shallow is able without listings of whole trees.
+func (f *fake) shallow() string {
+	return f.learned(known{asked: true, conditional: true, whole: true, exclusive: true, spares: true, fileDelete: true, touch: touchCopy})
+}
+
+// learned is the line of a server that can do some things.
+func (f *fake) learned(k known) string {
 	at, _, err := parseAddress(f.URL + "/base")
 	if err != nil {
 		panic(err)
 	}
-	k := known{asked: true, deep: true, conditional: true, whole: true, exclusive: true, fileDelete: true, touch: touchCopy}
 	return k.line(fingerprint(at, http.Header{"Dav": {"1"}}))
 }
 

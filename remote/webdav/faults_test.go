@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sstatefs/remote"
 	"sstatefs/remote/remotetest"
@@ -112,7 +113,8 @@ func TestWrongBodies(t *testing.T) {
 	}
 }
 
-// TestResume: what ends early goes on where it ended, if it is the same.
+// TestResume: what ends early goes on where it ended, if it is the same. A
+// connection that breaks is never content that is wrong.
 func TestResume(t *testing.T) {
 	content := string(remotetest.Pattern(3<<20, 1))
 	for _, test := range []struct {
@@ -127,6 +129,7 @@ func TestResume(t *testing.T) {
 			w.Header().Set("ETag", `"1"`)
 			sized("3145728", content[:1<<20])(w, r)
 		}, remote.ErrUnavailable},
+		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, remote.ErrUnavailable},
 	} {
 		requests := 0
 		_, d := openFake(t, map[string]http.HandlerFunc{"GET": func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +140,13 @@ func TestResume(t *testing.T) {
 			w.Header().Set("ETag", `"1"`)
 			sized("3145728", content[:1<<20])(w, r)
 		}})
-		got, err := read(t, d, key)
+		g := remote.NewGuard(d, remote.GuardOptions{RetryDelay: time.Millisecond})
+		var got []byte
+		body, _, err := g.Get(t.Context(), key, 0)
+		if err == nil {
+			got, err = io.ReadAll(body)
+			_ = body.Close()
+		}
 		if test.want == nil && (err != nil || !bytes.Equal(got, []byte(content))) || !errors.Is(err, test.want) {
 			t.Errorf("Get = %d bytes, %v, want %v", len(got), err, test.want)
 		}
@@ -167,6 +176,53 @@ func TestCutListing(t *testing.T) {
 	})
 	if want := "ab/sstate:1 ab/sstate:2 ab/cd/sstate:3"; err != nil || strings.Join(got, " ") != want {
 		t.Errorf("List = %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestListingOfFailingFolder: a server that fails to tell one folder of many for
+// a moment is asked again, for that folder only.
+func TestListingOfFailingFolder(t *testing.T) {
+	list := func(d *DAV) (n int, err error) {
+		err = d.List(t.Context(), "", func(remote.Info) error { n++; return nil })
+		return n, err
+	}
+	sweep := func(d *DAV) (n int, err error) {
+		err = d.Sweep(t.Context(), func(_ string, files []remote.Info) error { n += len(files); return nil })
+		return n, err
+	}
+	for _, test := range []struct {
+		failures int
+		learned  func(*fake) string
+		list     func(d *DAV) (n int, err error)
+		want     error
+	}{
+		{failTries - 1, (*fake).shallow, list, nil},
+		{failTries - 1, (*fake).shallow, sweep, nil},
+		{failTries, (*fake).shallow, list, remote.ErrUnavailable},
+		{failTries, (*fake).shallow, sweep, remote.ErrUnavailable},
+		{failTries, (*fake).able, list, nil}, // the tree, then the folder
+		{failTries + 1, (*fake).able, list, remote.ErrUnavailable},
+	} {
+		requests := 0
+		f, address := started(t, map[string]http.HandlerFunc{
+			"PROPFIND /base/": folderAnswer("/base/", "/base/ab/", "/base/cd/"),
+			"PROPFIND /base/ab/": func(w http.ResponseWriter, r *http.Request) {
+				if requests++; requests <= test.failures {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				folderAnswer("/base/ab/", "/base/ab/sstate:2")(w, r)
+			},
+			"PROPFIND /base/cd/": folderAnswer("/base/cd/", "/base/cd/sstate:1"),
+		})
+		d := mustOpen(t, address, remote.OpenOptions{Learned: test.learned(f)})
+		n, err := test.list(d)
+		if !errors.Is(err, test.want) || test.want == nil && (err != nil || n != 2) {
+			t.Errorf("after %d failures: %d objects, %v, want %v", test.failures, n, err, test.want)
+		}
+		if n := f.count("PROPFIND /base/cd/"); n != 1 && test.want == nil {
+			t.Errorf("after %d failures: another folder was asked for %d times, want once", test.failures, n)
+		}
 	}
 }
 

@@ -25,22 +25,30 @@ const (
 // into a known folder of a server that would make it again.
 const rootLimit = 5 * time.Second
 
-// folders are the folders that are known to be there, by their hashes: one that
-// is taken for another is made after all when its first PUT is refused.
+// folders is what is known of the folders of the server, by their hashes. What
+// it says is a guess that saves requests: a folder that another host has removed
+// is made after all when a PUT misses it, and one that another host has made
+// costs a MKCOL that changes nothing.
 type folders struct {
 	mu    sync.Mutex
 	seed  maphash.Seed
 	there map[uint64]struct{}
-	root  time.Time // when the root was seen last
+	whole map[uint64]struct{} // folders of which all folders are in there, as far down as those go
+	root  time.Time           // when the root was seen last
 }
 
 func (f *folders) has(folder string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.there == nil {
+	return f.holds(f.there, folder)
+}
+
+// holds is called with mu held.
+func (f *folders) holds(set map[uint64]struct{}, folder string) bool {
+	if set == nil {
 		return false
 	}
-	_, ok := f.there[maphash.String(f.seed, folder)]
+	_, ok := set[maphash.String(f.seed, folder)]
 	return ok
 }
 
@@ -48,9 +56,34 @@ func (f *folders) add(folder string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.there == nil || len(f.there) >= folderLimit {
-		f.seed, f.there = maphash.MakeSeed(), make(map[uint64]struct{})
+		f.seed = maphash.MakeSeed()
+		f.there, f.whole = make(map[uint64]struct{}), make(map[uint64]struct{})
 	}
 	f.there[maphash.String(f.seed, folder)] = struct{}{}
+}
+
+// listed notes that all folders directly below folder were added. Of those that
+// hold none it is not worth its memory: nobody puts anything below a leaf.
+func (f *folders) listed(folder string) {
+	f.add(folder)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.whole[maphash.String(f.seed, folder)] = struct{}{}
+}
+
+// lacks tells that a folder was not there when the folder above it was listed,
+// or when that was made.
+func (f *folders) lacks(folder string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if folder == "" || f.holds(f.there, folder) {
+		return false
+	}
+	above, _ := remote.Key(folder).Split()
+	for above != "" && !f.holds(f.there, above) {
+		above, _ = remote.Key(above).Split()
+	}
+	return f.holds(f.whole, above)
 }
 
 func (f *folders) forget(folder string) {
@@ -58,6 +91,7 @@ func (f *folders) forget(folder string) {
 	defer f.mu.Unlock()
 	if f.there != nil {
 		delete(f.there, maphash.String(f.seed, folder))
+		delete(f.whole, maphash.String(f.seed, folder))
 	}
 }
 
@@ -73,15 +107,22 @@ func (f *folders) sawRoot(now time.Time) {
 	f.root = now
 }
 
-// prepare is done before a PUT of size bytes into folder. It sees to it that the
-// PUT does not make the root: nginx makes every folder that is missing. Others
-// refuse the PUT, and a small one is just tried.
+// prepare is done before a PUT of size bytes into folder: it makes a folder that
+// is likely to be missing, since the failed PUT would cost more than a MKCOL in
+// vain. A small one into a folder of which nothing is known is just tried.
+//
+// Where the server makes what is missing (nginx), it would make the root too:
+// that is looked at before.
 func (d *DAV) prepare(ctx context.Context, folder string, size int64) error {
 	k := d.knows()
-	switch there := d.folders.has(folder); {
-	case k.asked && !k.paths && !there && size > bodyLimit:
-		return d.makeFolder(ctx, folder)
-	case k.asked && !k.paths, there && d.folders.rootIsFresh(time.Now()):
+	there := d.folders.has(folder)
+	if k.asked && !k.paths {
+		if !there && (size > bodyLimit || d.folders.lacks(folder)) {
+			return d.makeFolder(ctx, folder)
+		}
+		return nil
+	}
+	if there && d.folders.rootIsFresh(time.Now()) {
 		return nil
 	}
 	if err := d.rootThere(ctx, "put"); err != nil {
@@ -92,16 +133,31 @@ func (d *DAV) prepare(ctx context.Context, folder string, size int64) error {
 }
 
 // makeFolder makes a folder and what is missing above it, but never the root.
+// Of several who want the same one makes it.
 func (d *DAV) makeFolder(ctx context.Context, folder string) error {
 	if folder == "" {
 		return d.rootThere(ctx, "put")
 	}
-	err := d.makeOne(ctx, folder)
+	unlock, err := d.making.Alone(ctx, remote.Key(folder))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if d.folders.has(folder) {
+		return nil
+	}
+	above, _ := remote.Key(folder).Split()
+	if d.folders.lacks(above) {
+		if err := d.makeFolder(ctx, above); err != nil {
+			return err
+		}
+	}
+	err = d.makeOne(ctx, folder)
 	var status *statusError
 	if !errors.As(err, &status) || status.code != http.StatusConflict && !absent(status.code) {
 		return err
 	}
-	above, _ := remote.Key(folder).Split()
+	d.folders.forget(above)
 	if err := d.makeFolder(ctx, above); err != nil {
 		return err
 	}
@@ -112,11 +168,18 @@ func (d *DAV) makeFolder(ctx context.Context, folder string) error {
 // Apache tells the second 403, as it does for want of rights.
 func (d *DAV) makeOne(ctx context.Context, folder string) error {
 	r, err := d.unlocked(ctx, request{method: "MKCOL", path: folderPath(folder)})
-	if err != nil || isMade(r.code) {
+	switch {
+	case err != nil:
 		return err
-	}
-	if r.code == http.StatusForbidden {
+	case r.code == http.StatusCreated:
+		d.folders.listed(folder) // it is empty
+		return nil
+	case isMade(r.code):
+		d.folders.add(folder)
+		return nil
+	case r.code == http.StatusForbidden:
 		if e, ok, err := d.look(ctx, folderPath(folder)); err == nil && ok && e.folder {
+			d.folders.add(folder)
 			return nil
 		}
 	}

@@ -17,8 +17,10 @@ type known struct {
 
 	asked       bool // the rest was found out, by writing
 	conditional bool // PUT If-None-Match: * refuses an existing name
-	whole       bool // a PUT shows nothing before it is complete, and leaves nothing when it breaks
+	whole       bool // spares, and a PUT shows nothing before it is complete
 	exclusive   bool // MOVE Overwrite: F refuses an existing name
+	pairs       bool // a MOVE may follow a PUT before that is answered
+	spares      bool // a PUT that breaks leaves nothing
 	ifs         bool // MOVE heeds the etag of its destination in an If header
 	timeHeader  bool // PUT heeds X-OC-Mtime
 	fileDelete  bool // DELETE with Depth: 0 refuses a folder
@@ -30,6 +32,7 @@ type known struct {
 type touch byte
 
 const (
+	touchLater    touch = 'l' // not found out yet, see explore.go
 	touchNever    touch = 'n'
 	touchProperty touch = 'p' // PROPPATCH getlastmodified
 	touchCopy     touch = 'c' // COPY to a temporary, MOVE back
@@ -37,7 +40,7 @@ const (
 )
 
 // learnedVersion changes with the meaning of a Learned line.
-const learnedVersion = "webdav1"
+const learnedVersion = "webdav3"
 
 // flags gives every bool with its letter.
 func (k *known) flags() []struct {
@@ -49,7 +52,8 @@ func (k *known) flags() []struct {
 		on     *bool
 	}{
 		{'m', &k.mirror}, {'d', &k.deep}, {'f', &k.folderTimes}, {'a', &k.asked}, {'c', &k.conditional},
-		{'w', &k.whole}, {'x', &k.exclusive}, {'i', &k.ifs}, {'t', &k.timeHeader}, {'r', &k.fileDelete}, {'p', &k.paths},
+		{'w', &k.whole}, {'x', &k.exclusive}, {'2', &k.pairs}, {'s', &k.spares},
+		{'i', &k.ifs}, {'t', &k.timeHeader}, {'r', &k.fileDelete}, {'p', &k.paths},
 	}
 }
 
@@ -76,7 +80,7 @@ func parseLearned(line string) (k known, fingerprint string, ok bool) {
 		*f.on = strings.IndexByte(words[2][1:], f.letter) >= 0
 	}
 	k.touch = touch(words[3][0])
-	if !strings.ContainsRune("npcu", rune(k.touch)) || k.line(words[1]) != line {
+	if !strings.ContainsRune("lnpcu", rune(k.touch)) || k.line(words[1]) != line {
 		return known{}, "", false
 	}
 	return k, words[1], true

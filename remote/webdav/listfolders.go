@@ -13,6 +13,7 @@ func (d *DAV) Folders(ctx context.Context, prefix string, fn func(remote.Folder)
 	if err := d.beginList(ctx, "folders", prefix); err != nil {
 		return err
 	}
+	d.exploreForTimes(ctx, prefix)
 	trusted := d.knows().folderTimes
 	var told seen
 	var own error
@@ -34,6 +35,9 @@ func (d *DAV) Folders(ctx context.Context, prefix string, fn func(remote.Folder)
 	switch {
 	case own != nil:
 		return own
+	case err == nil && (prefix == "" || told.hashes != nil):
+		d.folders.listed(prefix)
+		return nil
 	case isAbsent(err):
 		return d.rootThere(ctx, "folders")
 	case err != nil:

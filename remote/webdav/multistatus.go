@@ -2,14 +2,12 @@ package webdav
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
+
+	"sstatefs/remote/markup"
 )
 
 // An entry is what a multistatus says of one name (RFC 4918, section 14.24).
@@ -22,144 +20,216 @@ type entry struct {
 	failed bool // the answer has a status for it alone, and no properties
 }
 
-// textLimit bounds the text of one element, in bytes: an href of a name of 255
-// bytes, each escaped, below any sane base.
-const textLimit = 16 << 10
-
 var (
 	// errForeign marks a body that is no multistatus.
 	errForeign = errors.New("the answer is not a multistatus")
-	// errCut marks a multistatus that the server gave up in the middle, which
-	// net/webdav of Go (rclone) does when a name vanishes while it is read: it
-	// closes all elements, as if that were all, and then writes what status it
-	// would have given.
+	// errCut marks a multistatus that the server gave up in the middle: it is
+	// asked for again. Apache and most others just end it. net/webdav of Go
+	// (rclone), when a name vanishes while it is read, closes all elements, as if
+	// that were all, and then writes what status it would have given.
 	errCut = errors.New("the server gave up its listing")
 )
 
-// parseMultistatus calls fn for every response of a multistatus, in order and
-// while it arrives. Namespaces are not resolved, which is a third of the work:
-// of the properties that we ask for none has the name of another. A property
-// that the server does not have comes empty in a propstat of its own.
-func parseMultistatus(body io.Reader, fn func(entry) error) error {
-	p := parser{decoder: xml.NewDecoder(body), fn: fn}
+// An element is one that is of interest, by its name. No namespace but DAV: has
+// such names in the answer to what we ask for.
+type element byte
+
+const (
+	otherElement element = iota
+	multistatusElement
+	responseElement
+	hrefElement
+	propstatElement
+	propElement
+	statusElement
+	typeElement
+	collectionElement
+	lengthElement
+	timeElement
+	etagElement
+)
+
+func elementOf(name []byte) element {
+	switch string(name) {
+	case "multistatus":
+		return multistatusElement
+	case "response":
+		return responseElement
+	case "href":
+		return hrefElement
+	case "propstat":
+		return propstatElement
+	case "prop":
+		return propElement
+	case "status":
+		return statusElement
+	case "resourcetype":
+		return typeElement
+	case "collection":
+		return collectionElement
+	case "getcontentlength":
+		return lengthElement
+	case "getlastmodified":
+		return timeElement
+	case "getetag":
+		return etagElement
+	}
+	return otherElement
+}
+
+// A parser reads one multistatus after the other.
+type parser struct {
+	scanner markup.Scanner
+	fn      func(entry) error
+	open    []element // around
+	seen    bool      // the root element
+	now     entry
+	props   propstat
+	path    []byte // room for a path that is decoded
+}
+
+// A propstat is some properties and their status, which stands behind them. One
+// for those that the server does not have holds them empty.
+type propstat struct {
+	entry   // folder, size, time, etag
+	refused bool
+}
+
+// parse calls fn for every response of a multistatus, in order and while it
+// arrives.
+func (p *parser) parse(body io.Reader, fn func(entry) error) error {
+	p.scanner.Reset(body)
+	p.fn, p.open, p.seen = fn, p.open[:0], false
+	defer func() {
+		p.scanner.Reset(nil) // the memory stays, the answer does not
+		p.fn, p.now, p.props = nil, entry{}, propstat{}
+	}()
 	for {
-		token, err := p.decoder.RawToken()
-		if errors.Is(err, io.EOF) {
+		kind, err := p.scanner.Next()
+		switch {
+		case errors.Is(err, io.EOF):
 			return p.end()
+		case err == nil && kind == markup.Begin:
+			err = p.begin(elementOf(p.scanner.Name()))
+		case err == nil:
+			err = p.close()
 		}
-		if err == nil {
-			err = p.take(token)
-		}
-		var syntax *xml.SyntaxError
-		if errors.As(err, &syntax) {
-			return fmt.Errorf("%w: line %d: %s", errForeign, syntax.Line, syntax.Msg)
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) { // Apache's way to give up
+		switch {
+		case errors.Is(err, markup.ErrSyntax):
+			return fmt.Errorf("%w: %w", errForeign, err)
+		case errors.Is(err, io.ErrUnexpectedEOF) && p.seen:
 			return fmt.Errorf("%w: %w", errCut, err)
-		}
-		if err != nil {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return fmt.Errorf("%w: %w", errForeign, err)
+		case err != nil:
 			return err
 		}
 	}
 }
 
-// A parser is somewhere in a multistatus.
-type parser struct {
-	decoder *xml.Decoder
-	fn      func(entry) error
-	open    []string // names of the elements around
-	text    strings.Builder
-	now     entry
-	seen    bool // the root element
-}
-
-func (p *parser) take(token xml.Token) error {
-	switch t := token.(type) {
-	case xml.StartElement:
-		return p.start(t.Name.Local)
-	case xml.CharData:
-		if p.seen && len(p.open) == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return fmt.Errorf("%w: %.40q", errCut, t)
-		}
-		if p.text.Len()+len(t) > textLimit {
-			return fmt.Errorf("%w: an element is too long", errForeign)
-		}
-		p.text.Write(t)
-	case xml.EndElement:
-		return p.close(t.Name.Local)
-	}
-	return nil
-}
-
-func (p *parser) start(name string) error {
+func (p *parser) begin(e element) error {
 	switch {
-	case !p.seen && name != "multistatus":
-		return fmt.Errorf("%w: it begins with <%s>", errForeign, strconv.QuoteToASCII(name))
-	case len(p.open) > 64:
-		return fmt.Errorf("%w: elements are nested too deeply", errForeign)
-	case name == "response":
+	case len(p.open) == 0 && p.seen:
+		return fmt.Errorf("%w: it goes on behind its end", errForeign)
+	case !p.seen && e != multistatusElement:
+		return fmt.Errorf("%w: it begins with <%.40q>", errForeign, p.scanner.Name())
+	}
+	switch e {
+	case responseElement:
 		p.now = entry{size: -1}
-	case name == "collection":
-		p.now.folder = true
+	case propstatElement:
+		p.props = propstat{entry: entry{size: -1}}
+	case collectionElement:
+		if p.isIn(typeElement) {
+			p.props.folder = true
+		}
 	}
 	p.seen = true
-	p.open = append(p.open, name)
-	p.text.Reset()
+	p.open = append(p.open, e)
 	return nil
 }
 
-func (p *parser) close(name string) error {
-	if len(p.open) == 0 || p.open[len(p.open)-1] != name {
-		return fmt.Errorf("%w: </%s> ends nothing", errForeign, strconv.QuoteToASCII(name))
-	}
-	p.open = p.open[:len(p.open)-1]
-	text := strings.TrimSpace(p.text.String())
-	p.text.Reset()
-	switch {
-	case name == "response":
-		if p.now.path == "" {
+// isIn tells what the innermost element is.
+func (p *parser) isIn(e element) bool { return len(p.open) > 0 && p.open[len(p.open)-1] == e }
+
+func (p *parser) close() error {
+	last := len(p.open) - 1
+	e := p.open[last]
+	p.open = p.open[:last]
+	switch e {
+	case otherElement, multistatusElement, propElement, typeElement, collectionElement:
+		return nil
+	case propstatElement:
+		p.merge()
+		return nil
+	case responseElement:
+		if p.now.path == "" || !p.isIn(multistatusElement) {
 			return nil // no href, or one that is no path: of no name below us
 		}
 		return p.fn(p.now)
-	case text != "":
-		p.set(name, text)
+	}
+	text, err := p.scanner.Text()
+	if err != nil {
+		return err
+	}
+	if text = bytes.TrimSpace(text); len(text) > 0 {
+		p.set(e, text)
 	}
 	return nil
 }
 
-// set takes one property.
-func (p *parser) set(name, text string) {
-	switch name {
-	case "href":
-		if path, ok := hrefPath(text); ok && p.parent() == "response" {
+// set takes the text of an element.
+func (p *parser) set(e element, text []byte) {
+	switch {
+	case e == hrefElement && p.isIn(responseElement):
+		var ok bool
+		var path string
+		if path, p.path, ok = hrefPath(text, p.path); ok {
 			p.now.path = path
 		}
-	case "status":
-		p.now.failed = p.parent() == "response" && !strings.Contains(text, " 2")
-	case "getcontentlength":
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
-			p.now.size = n
+	case e == statusElement && p.isIn(responseElement):
+		p.now.failed = !isGood(text)
+	case e == statusElement && p.isIn(propstatElement):
+		p.props.refused = !isGood(text)
+	case !p.isIn(propElement):
+	case e == lengthElement:
+		if n, ok := parseLength(text); ok {
+			p.props.size = n
 		}
-	case "getlastmodified":
-		if t, err := http.ParseTime(text); err == nil {
-			p.now.time = t
+	case e == timeElement:
+		if t, ok := parseTime(text); ok {
+			p.props.time = t
 		}
-	case "getetag":
-		p.now.etag = text
+	case e == etagElement:
+		p.props.etag = string(text)
 	}
 }
 
-func (p *parser) parent() string {
-	if len(p.open) == 0 {
-		return ""
+// merge takes over what one propstat says, unless that is what there is not.
+func (p *parser) merge() {
+	if p.props.refused || !p.isIn(responseElement) {
+		return
 	}
-	return p.open[len(p.open)-1]
+	p.now.folder = p.now.folder || p.props.folder
+	if p.props.size >= 0 {
+		p.now.size = p.props.size
+	}
+	if !p.props.time.IsZero() {
+		p.now.time = p.props.time
+	}
+	if p.props.etag != "" {
+		p.now.etag = p.props.etag
+	}
 }
 
-// end checks that the answer was whole.
+// end checks that nothing stands behind the answer.
 func (p *parser) end() error {
-	if !p.seen || len(p.open) > 0 {
-		return fmt.Errorf("%w: it ends early", errForeign)
+	text, err := p.scanner.Text()
+	switch text = bytes.TrimSpace(text); {
+	case !p.seen:
+		return fmt.Errorf("%w: it holds no element", errForeign)
+	case err != nil || len(text) > 0:
+		return fmt.Errorf("%w: %.40q", errCut, text)
 	}
 	return nil
 }

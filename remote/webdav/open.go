@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +28,13 @@ type DAV struct {
 	opened atomic.Bool            // Open has returned, somebody may act upon the traits
 	turn   chan struct{}          // holds a token while somebody looks
 
+	listings atomic.Int64 // of the folders of the root
+
 	folders folders
+	making  transport.KeyLocks // of folders that are made
 	locks   transport.KeyLocks
 	memory  *transport.Budget // of large downloads
+	parsers sync.Pool         // of *parser
 }
 
 var (
@@ -39,6 +44,7 @@ var (
 	_ remote.Prober         = (*DAV)(nil)
 	_ remote.Describer      = (*DAV)(nil)
 	_ remote.Learner        = (*DAV)(nil)
+	_ remote.Explorer       = (*DAV)(nil)
 	_ remote.Clock          = (*DAV)(nil)
 	_ remote.Opener         = Open
 )
@@ -91,7 +97,8 @@ func newDAV(address string, o remote.OpenOptions) (*DAV, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DAV{address: clean, o: o, client: &client{transport: connections}, turn: make(chan struct{}, 1),
+	c := &client{transport: connections, pairs: transport.NewPairs(connections)}
+	d := &DAV{address: clean, o: o, client: c, turn: make(chan struct{}, 1),
 		memory: transport.NewBudget(transport.DefaultBudget)}
 	d.client.place.Store(at)
 	if credentials.user != "" {
@@ -115,7 +122,7 @@ func (d *DAV) guess() {
 	d.known.Store(&k)
 	d.traits.Store(&remote.Traits{
 		ReadOnly: d.o.ReadOnly || k.mirror, NoList: k.mirror, ListPerFolder: !k.deep,
-		AtomicCreate: k.isAtomic(), Touch: k.touchWay(), TimeResolution: timeResolution,
+		Touch: k.touchWay(), TimeResolution: timeResolution,
 	})
 }
 
@@ -123,8 +130,8 @@ func (d *DAV) knows() known { return *d.known.Load() }
 
 func (d *DAV) mark() string { return *d.server.Load() }
 
-// ready returns when the server has answered once. What is known does not
-// change after that.
+// ready returns when the server has answered once. What is known changes once
+// after that, by explored.
 func (d *DAV) ready(ctx context.Context, op string) error {
 	if d.looked.Load() {
 		return nil
@@ -152,7 +159,6 @@ func (d *DAV) settle(k known) {
 	was := d.Traits()
 	t := was
 	t.ReadOnly = d.o.ReadOnly || k.mirror || d.denied.Load() != nil
-	t.AtomicCreate = k.isAtomic()
 	if !d.opened.Load() {
 		t.NoList, t.ListPerFolder, t.Touch = k.mirror, !k.deep, k.touchWay()
 	}
@@ -172,6 +178,7 @@ func (d *DAV) String() string { return d.address }
 // Close gives the connections back. Calls that are under way go on.
 func (d *DAV) Close() error {
 	d.client.transport.CloseIdleConnections()
+	d.client.pairs.CloseIdleConnections()
 	return nil
 }
 

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"sstatefs/integration/proxy"
 	"sstatefs/integration/servers"
 	"sstatefs/remote"
 	"sstatefs/remote/remotetest"
@@ -153,25 +155,36 @@ func TestTrial(t *testing.T) {
 			t.Parallel()
 			s := &site{server: servers.Start(t, kind)}
 			address := s.fresh(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			opened := make(chan error, 1)
-			go func() {
-				_, err := Open(ctx, address, remote.OpenOptions{Access: remote.Access{Getenv: noHome}})
-				opened <- err
-			}()
-			if !remotetest.Eventually(func() bool { return scratch(t, s.server) > 0 }) {
-				t.Errorf("no trial is seen")
-			}
-			cancel()
-			if err := <-opened; !errors.Is(err, context.Canceled) {
-				t.Errorf("Open = %v, want %v", err, context.Canceled)
-			}
+			far := s.server.AddressAt(proxy.Latency(t, s.server.URL, 50*time.Millisecond).URL) + strings.TrimPrefix(address, s.server.Address)
+			interrupt(t, s.server, func(ctx context.Context) error {
+				_, err := Open(ctx, far, remote.OpenOptions{Access: remote.Access{Getenv: noHome}})
+				return err
+			})
 			d := mustOpen(t, address, remote.OpenOptions{})
-			if !remotetest.Eventually(func() bool { return scratch(t, s.server) == 0 }) {
-				t.Errorf("a trial leaves something behind")
+			interrupt(t, s.server, d.Explore)
+			if err := d.Explore(t.Context()); err != nil || scratch(t, s.server) > 0 {
+				t.Errorf("Explore = %v and leaves %d folders", err, scratch(t, s.server))
 			}
 			wantAbilities(t, kind, d.knows())
 		})
+	}
+}
+
+// interrupt ends a trial when it is seen. It must leave nothing.
+func interrupt(t *testing.T, srv *servers.Server, try func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- try(ctx) }()
+	if !remotetest.Eventually(func() bool { return scratch(t, srv) > 0 }) {
+		t.Errorf("no trial is seen")
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted trial = %v, want %v", err, context.Canceled)
+	}
+	if !remotetest.Eventually(func() bool { return scratch(t, srv) == 0 }) {
+		t.Errorf("a trial leaves something behind")
 	}
 }
 
@@ -189,13 +202,13 @@ func scratch(t *testing.T, srv *servers.Server) int {
 // wantAbilities: what the servers of the tests can do.
 func wantAbilities(t *testing.T, kind servers.Kind, got known) {
 	t.Helper()
-	apache := known{asked: true, conditional: true, whole: true, exclusive: true, ifs: true, fileDelete: true, folderTimes: true, touch: touchCopy}
+	apache := known{asked: true, conditional: true, whole: true, exclusive: true, pairs: true, spares: true, ifs: true, fileDelete: true, folderTimes: true, touch: touchCopy}
 	deep := apache
 	deep.deep = true
 	want := map[servers.Kind]known{
 		servers.Apache: apache, servers.ApacheDeep: deep,
-		servers.Nginx:        {asked: true, whole: true, exclusive: true, fileDelete: true, folderTimes: true, paths: true, touch: touchPut},
-		servers.RcloneWebDAV: {asked: true, deep: true, exclusive: true, timeHeader: true, touch: touchPut},
+		servers.Nginx:        {asked: true, whole: true, exclusive: true, pairs: true, spares: true, fileDelete: true, folderTimes: true, paths: true, touch: touchPut},
+		servers.RcloneWebDAV: {asked: true, deep: true, exclusive: true, pairs: true, timeHeader: true, touch: touchPut},
 	}[kind]
 	if kind == servers.RcloneWebDAV {
 		got.folderTimes = false // depends on what it has cached

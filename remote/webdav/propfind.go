@@ -16,9 +16,16 @@ const (
 	depthAll      = "infinity"
 )
 
-// wanted are the properties that make an Info.
-const wanted = `<?xml version="1.0" encoding="utf-8"?>` +
-	`<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>`
+// wanted are the properties that make an Info; wantedOne is asked of one name
+// and has that which makes a version too, which is a tenth of the answer.
+const (
+	wanted    = wantedBegin + wantedEnd
+	wantedOne = wantedBegin + `<getetag/>` + wantedEnd
+
+	wantedBegin = `<?xml version="1.0" encoding="utf-8"?>` +
+		`<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/>`
+	wantedEnd = `</prop></propfind>`
+)
 
 // errEnough ends a PROPFIND of which enough was read.
 var errEnough = errors.New("enough")
@@ -37,7 +44,12 @@ func (d *DAV) propfind(ctx context.Context, path, depth string, fn func(entry) e
 	}
 	defer res.Body.Close()
 	below := relative{root: d.client.place.Load().path, asked: path}
-	return parseMultistatus(res.Body, func(e entry) error {
+	p, ok := d.parsers.Get().(*parser)
+	if !ok {
+		p = &parser{}
+	}
+	defer d.parsers.Put(p)
+	return p.parse(res.Body, func(e entry) error {
 		rel, ok := below.path(e)
 		if !ok || e.failed {
 			return nil
@@ -50,6 +62,9 @@ func (d *DAV) propfind(ctx context.Context, path, depth string, fn func(entry) e
 func propfindRequest(path, depth string) request {
 	r := request{method: "PROPFIND", path: path,
 		header: map[string]string{"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}}
+	if depth == depthSelf {
+		return r.text(wantedOne)
+	}
 	return r.text(wanted)
 }
 
@@ -66,10 +81,9 @@ type relative struct {
 // the first entry, which is the folder that was asked for, says how the server
 // calls that.
 func (r *relative) path(e entry) (string, bool) {
-	whole := r.root + r.asked
 	if !r.begun {
 		r.begun = true
-		if !strings.HasPrefix(e.path+"/", strings.TrimSuffix(whole, "/")+"/") {
+		if whole := r.root + r.asked; !strings.HasPrefix(e.path+"/", strings.TrimSuffix(whole, "/")+"/") {
 			r.alias = e.path
 		}
 	}
@@ -79,9 +93,9 @@ func (r *relative) path(e entry) (string, bool) {
 		if !ok || rest != "" && rest[0] != '/' {
 			return "", false
 		}
-		path = strings.TrimSuffix(whole, "/") + rest
+		path = strings.TrimSuffix(r.root+r.asked, "/") + rest
 	}
-	if path+"/" == r.root {
+	if len(path)+1 == len(r.root) && strings.HasPrefix(r.root, path) {
 		return "", true
 	}
 	rel, ok := strings.CutPrefix(path, r.root)

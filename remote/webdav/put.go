@@ -10,10 +10,15 @@ import (
 )
 
 // directLimit is the size up to which a new object goes by one conditional PUT
-// where such is whole, in bytes. Apache looks whether the name is free when the
-// PUT begins and never again, so that of two hosts whose PUTs overlap both are
-// told that they were first. The limit keeps that to the time of a short
-// transfer; above it the MOVE costs little beside the transfer.
+// where such is whole, but no pair gets through, in bytes.
+//
+// Apache looks whether the name is free when the PUT begins and never again, so
+// that of two hosts whose PUTs overlap both are told that they were first, and
+// each believes that its .sig belongs to what is there. No later look helps: the
+// other's PUT may end at any time. The limit keeps that to the time of a short
+// transfer, for which it saves a round trip; above it the MOVE costs little
+// beside the transfer. A pair costs no round trip more than the PUT and looks
+// when all bytes are there, see putPair: it goes first whatever the size.
 const directLimit = 1 << 20
 
 // folderTries bounds how often a Put makes its folder again that a cleaner has
@@ -50,6 +55,10 @@ func (d *DAV) put(ctx context.Context, key remote.Key, u *upload, opt remote.Put
 	switch {
 	case opt.Refresh:
 		return d.refresh(ctx, key, u, opt)
+	case opt.Create && k.paired():
+		if done, err := d.putPair(ctx, key, u, opt); done || err != nil {
+			return err
+		}
 	case k.whole && !opt.Create, k.direct() && u.source.Size() <= directLimit:
 		return d.putDirect(ctx, key, u, opt)
 	}
@@ -188,7 +197,7 @@ func (d *DAV) unlessThere(ctx context.Context, key remote.Key, opt remote.PutOpt
 // look, for MOVE looks anyway.
 func (d *DAV) sendUnless(ctx context.Context, key, temporary remote.Key, u *upload, opt remote.PutOptions) error {
 	header := d.putHeader(opt)
-	if opt.Create && u.source.Size() <= directLimit {
+	if opt.Create && u.source.Size() <= lookLimit {
 		return d.putInto(ctx, temporary, u, header)
 	}
 	sending, stop := context.WithCancel(ctx)

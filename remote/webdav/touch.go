@@ -24,7 +24,10 @@ func (d *DAV) Touch(ctx context.Context, key remote.Key, t time.Time) error {
 	if err := d.changeable("touch", key); err != nil {
 		return err
 	}
-	k := d.knows()
+	k, err := d.explored(ctx, "touch")
+	if err != nil {
+		return err
+	}
 	if k.touchWay() != remote.TouchOnServer {
 		return unsupported("touch", key, "this server moves no time without a transfer")
 	}

@@ -1,18 +1,16 @@
 package webdav
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"sstatefs/remote"
 )
-
-// timeStep is how long a trial waits between two times that must differ: an
-// HTTP date has whole seconds.
-const timeStep = timeResolution + 50*time.Millisecond
 
 // tidyLimit bounds what is done after the caller's context has ended, in order
 // to leave nothing behind.
@@ -22,8 +20,9 @@ const tidyLimit = 5 * time.Second
 // own, whose name is that of a temporary: nobody takes it for objects, and
 // Leftovers shows it if this process is killed.
 //
-// It takes about a dozen round trips and timeStep. What is independent is tried at the
-// same time; names are those of the things that they are for.
+// What is independent is tried at the same time; names are those of the things
+// that they are for. Open tries what takes no longer than its round trips, some
+// eight. What times tell needs a second to pass, and is left to explore.
 type trial struct {
 	d      *DAV
 	folder string
@@ -32,33 +31,43 @@ type trial struct {
 	err error // the first failure of the network: nothing is known then
 }
 
-// try tries everything. Where the server takes no changes it says so in
+// try tries what takes no time. Where the server takes no changes it says so in
 // denied.
 func (d *DAV) try(ctx context.Context) (known, error) {
+	k, denied, err := d.inScratch(ctx, (*trial).run)
+	if denied != nil {
+		why := fmt.Sprintf("MKCOL: %v", denied)
+		d.denied.Store(&why)
+		deep, err := d.showsAll(ctx)
+		return known{deep: deep, touch: touchNever}, err
+	}
+	return k, err
+}
+
+// inScratch makes a scratch folder, has something tried in it and removes it.
+// denied is why the server takes no changes.
+func (d *DAV) inScratch(ctx context.Context, run func(*trial, context.Context) known) (k known, denied, err error) {
 	t := &trial{d: d, folder: remote.NewTemporary() + "/"}
 	made, err := d.client.call(ctx, request{method: "MKCOL", path: t.folder})
 	if ctx.Err() != nil {
 		t.remove(ctx) // it may be made nevertheless
 	}
 	if err != nil {
-		return known{}, err
+		return known{}, nil, err
 	}
 	switch made.code {
 	case http.StatusCreated, http.StatusOK, http.StatusNoContent:
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		why := fmt.Sprintf("MKCOL: %v", d.refused(made.code, made.header))
-		d.denied.Store(&why)
-		deep, err := d.showsAll(ctx)
-		return known{deep: deep, touch: touchNever}, err
+		return known{}, d.refused(made.code, made.header), nil
 	default:
-		return known{}, fmt.Errorf("trying to write: %w", d.refused(made.code, made.header))
+		return known{}, nil, fmt.Errorf("trying to write: %w", d.refused(made.code, made.header))
 	}
 	defer t.remove(ctx)
-	k := t.run(ctx)
+	k = run(t, ctx)
 	if ctx.Err() != nil {
-		return known{}, ctx.Err()
+		return known{}, nil, ctx.Err()
 	}
-	return k, t.err
+	return k, nil, t.err
 }
 
 // remove removes the scratch folder with all that is in it. Of a trial that was
@@ -79,38 +88,29 @@ func (t *trial) remove(ctx context.Context) {
 	}
 }
 
-// run does the trial. In the time that it has to wait it looks what others see
-// of a PUT that is under way, in a folder of its own: rclone holds the listing
-// of a folder with a PUT in it for five seconds.
+// run is the trial of Open.
 func (t *trial) run(ctx context.Context) known {
-	k := known{asked: true}
-	half, breakOff := context.WithCancel(ctx)
-	defer breakOff()
-	var halves sync.WaitGroup
-	halves.Go(func() { t.putHalves(half) })
+	k := known{asked: true, touch: touchLater}
 	t.together(
 		func() { t.conditional(ctx, &k) },
 		func() { t.exclusive(ctx, &k) },
+		func() { t.spares(ctx, &k) },
 		func() { t.ifs(ctx, &k) },
 		func() { t.nested(ctx, &k) },
-		func() { t.prepareTimes(ctx) },
-		func() { t.prepareFolders(ctx) },
+		func() { t.putIf(ctx, "header", "x", timeHeader(longAgo())) },
+		func() {
+			t.call(ctx, request{method: "MKCOL", path: t.folder + "spared/"})
+			t.call(ctx, deleteRequest(t.folder+"spared"))
+		},
 		func() { k.paths = t.put(ctx, "paths/x", "x") },
 	)
-	made := time.Now()
-	before := t.list(ctx, "")
-	pause(ctx, timeStep/4)
-	k.whole = t.hidesHalves(ctx)
-	breakOff()
-	halves.Wait()
-	pause(ctx, time.Until(made.Add(timeStep)))
-	t.together(
-		func() { t.changeTimes(ctx) },
-		func() { t.changeFolders(ctx) },
-	)
 	after := t.list(ctx, "")
-	k.whole = k.whole && sparesHalves(t.list(ctx, "halves/"))
-	t.judge(&k, before, after)
+	k.conditional = k.conditional && after["conditional"].size == 1
+	k.exclusive = k.exclusive && after["exclusive"].size == 1
+	_, stump := after["broken"]
+	k.spares = k.spares && !stump
+	k.fileDelete = after["spared"].folder
+	k.timeHeader = after["header"].time.Equal(longAgo())
 	return k
 }
 
@@ -137,11 +137,43 @@ func (t *trial) conditional(ctx context.Context, k *known) {
 		t.putIf(ctx, "conditional", "second", onlyNew) == http.StatusPreconditionFailed
 }
 
-// exclusive tries MOVE Overwrite: F onto a name that is there.
+// exclusive tries MOVE Overwrite: F onto a name that is there, behind the PUT of
+// what it moves. If that gets no answers it is tried alone.
 func (t *trial) exclusive(ctx context.Context, k *known) {
-	t.together(func() { t.put(ctx, "exclusive", "1") }, func() { t.put(ctx, "exclusive-other", "second") })
-	k.exclusive = t.move(ctx, "exclusive-other", "exclusive", map[string]string{"Overwrite": "F"}) == http.StatusPreconditionFailed
+	if !t.put(ctx, "exclusive", "1") {
+		return
+	}
+	other, there := t.folder+"exclusive-other", t.folder+"exclusive"
+	put := request{method: http.MethodPut, path: other}
+	move := t.d.moveRequest("MOVE", other, there, map[string]string{"Overwrite": "F"})
+	first, second, err := t.d.client.pair(ctx, put.text("second"), move, nil)
+	if err == nil && first.code/100 == 2 && second.code == http.StatusPreconditionFailed {
+		k.exclusive, k.pairs = true, true
+		return
+	}
+	t.put(ctx, "exclusive-other", "second")
+	k.exclusive = t.call(ctx, move).code == http.StatusPreconditionFailed
 }
+
+// breakWait bounds the wait for a server to give up a PUT that is cut short.
+const breakWait = 2 * time.Second
+
+// spares tries a PUT that ends early. The server tells when it has given that up;
+// one in front of it may be the first to do so.
+func (t *trial) spares(ctx context.Context, k *known) {
+	limited, cancel := context.WithTimeout(ctx, breakWait)
+	defer cancel()
+	answer, err := t.d.client.breakOff(limited, request{method: http.MethodPut, path: t.folder + "broken", size: 2 * brokenSize,
+		open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(make([]byte, brokenSize))), nil }})
+	if err != nil || answer == http.StatusUnauthorized || answer == http.StatusForbidden || answer/100 == 3 {
+		return
+	}
+	k.spares = true
+	pause(ctx, tidyPause)
+}
+
+// brokenSize is how much is sent of that PUT, in bytes.
+const brokenSize = 16 << 10
 
 // ifs tries MOVE with the etag of its destination, a wrong one and the right
 // one.

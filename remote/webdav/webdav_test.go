@@ -61,7 +61,7 @@ func mustOpen(t *testing.T, address string, o remote.OpenOptions) *DAV {
 	if err != nil {
 		t.Fatalf("Open(%q) = %v", address, err)
 	}
-	t.Cleanup(r.(*DAV).client.transport.CloseIdleConnections)
+	t.Cleanup(func() { _ = r.(*DAV).Close() })
 	return r.(*DAV)
 }
 
@@ -76,6 +76,9 @@ func newSite(t *testing.T, kind servers.Kind) *site {
 	s := &site{server: servers.Start(t, kind)}
 	d := mustOpen(t, s.fresh(t), remote.OpenOptions{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	if err := d.Explore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s.learned = d.Learned()
 	t.Logf("%s learned: %s", kind, s.learned)
 	return s
@@ -100,6 +103,7 @@ func do(t *testing.T, method, url string, header map[string]string, want int) {
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
+	req.Close = true // Apache closes connections that are kept when it likes
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,171 @@
+package webdav
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"sstatefs/remote"
+	"sstatefs/remote/transport"
+)
+
+// lookLimit is the size from which it is looked whether a key is taken while
+// its object is sent, so that no large body is sent for nothing, in bytes. It is
+// rare: who publishes has missed the object before.
+const lookLimit = 4 << 20
+
+// putPair makes a new object by a PUT to a temporary and the MOVE that gives it
+// its name, sent one behind the other: one round trip for any size. MOVE looks
+// whether the name is free when all bytes are there, and then renames; only
+// creators whose MOVEs meet within that, less than a millisecond, can both be
+// told that they were first.
+//
+// A MOVE behind a PUT that failed finds nothing to move, as the name is used for
+// one PUT only and that leaves nothing, see known.spares. done is false if it has
+// to be tried in two steps: no such pair gets through, or the server wants to know
+// who asks.
+func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote.PutOptions) (done bool, err error) {
+	if u.source.Size() == 0 {
+		if err := u.checkEmpty(); err != nil {
+			return true, err
+		}
+	}
+	folder, _ := key.Split()
+	if err := d.prepare(ctx, folder, u.source.Size()); err != nil {
+		return false, err
+	}
+	for range folderTries {
+		temporary := temporaryFor(key)
+		first, second, err := d.sendPair(ctx, temporary, key, u, opt)
+		switch {
+		case errors.Is(err, transport.ErrNoPairs):
+			return false, nil
+		case err != nil:
+		case first.code/100 == 2:
+			d.folders.add(folder)
+			err = d.endPair(ctx, temporary, key, second)
+		case first.code == http.StatusUnauthorized, first.code/100 == 3:
+			return false, nil
+		case first.code == http.StatusConflict, absent(first.code):
+			d.folders.forget(folder)
+			if err := d.makeFolder(ctx, folder); err != nil {
+				return true, err
+			}
+			continue
+		default:
+			err = d.refused(first.code, first.header)
+		}
+		if err != nil {
+			d.tidy(ctx, temporary)
+		}
+		return true, err
+	}
+	return false, nil // who takes two steps knows what to say
+}
+
+// sendPair sends a pair and gives its answers. One that did not come has no
+// code. The lock is taken when the body is sent: a removal must not wait for a
+// transfer.
+func (d *DAV) sendPair(ctx context.Context, temporary, key remote.Key, u *upload, opt remote.PutOptions) (first, second reply, err error) {
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	unlock := func() {}
+	defer func() { unlock() }()
+	var looker sync.WaitGroup
+	var verdict error
+	if u.source.Size() > lookLimit {
+		looker.Go(func() {
+			if verdict = d.unlessThere(ctx, key, opt); verdict != nil {
+				stop()
+			}
+		})
+	}
+	put := request{method: http.MethodPut, path: string(temporary), header: d.putHeader(opt), open: u.open, size: u.source.Size()}
+	move := d.moveRequest("MOVE", string(temporary), string(key), map[string]string{"Overwrite": "F"})
+	between := func() error {
+		looker.Wait() // it must not find what the MOVE makes
+		if err := cmp.Or(u.err(), verdict); err != nil {
+			return err
+		}
+		release, err := d.locks.Alone(sending, key)
+		if err == nil {
+			unlock = release
+		}
+		return err
+	}
+	first, second, err = d.client.pair(sending, put, move, between)
+	looker.Wait()
+	if own := u.err(); own != nil {
+		return first, second, own
+	}
+	if verdict != nil {
+		return first, second, verdict
+	}
+	return first, second, err
+}
+
+// endPair reads the answer to the MOVE behind a PUT that succeeded. When there
+// is none, the temporary tells: it was there, so that its absence means that it
+// was moved. What the server could not do at once is done as if it came alone.
+func (d *DAV) endPair(ctx context.Context, temporary, key remote.Key, answer reply) error {
+	switch {
+	case answer.code/100 == 2:
+		return nil
+	case answer.code == http.StatusPreconditionFailed:
+		return d.refused(answer.code, answer.header)
+	}
+	_, there, err := d.look(ctx, string(temporary))
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return d.commit(ctx, temporary, key, remote.PutOptions{Create: true})
+	case answer.code == 0:
+		return nil
+	}
+	return errTemporaryGone
+}
+
+// pair sends two requests one behind the other to the place, see
+// transport.Pairs.
+func (c *client) pair(ctx context.Context, a, b request, between func() error) (first, second reply, err error) {
+	answerA, answerB, err := c.pairs.Do(ctx, transport.Pair{
+		First:   func() (*http.Request, error) { return c.authorized(ctx, a) },
+		Second:  func() (*http.Request, error) { return c.authorized(ctx, b) },
+		Between: between,
+	})
+	if answerA != nil {
+		c.clock.Hear(answerA.Header, time.Now())
+		first = replyOf(answerA)
+	}
+	if answerB != nil {
+		second = replyOf(answerB)
+	}
+	return first, second, err
+}
+
+// breakOff sends a request whose body ends early and gives the code of the
+// answer, 0 if there is none.
+func (c *client) breakOff(ctx context.Context, r request) (int, error) {
+	req, err := c.authorized(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.pairs.Break(ctx, req)
+	if err != nil || answer == nil {
+		return 0, err
+	}
+	return answer.StatusCode, nil
+}
+
+// authorized makes a request with what the server asked for last, if it did.
+func (c *client) authorized(ctx context.Context, r request) (*http.Request, error) {
+	req, err := newRequest(ctx, r, c.place.Load().at(r.path))
+	if err != nil || c.authority == nil {
+		return req, err
+	}
+	return req, c.authority.authorize(c.authority.fresh(), req)
+}
