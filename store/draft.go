@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -199,6 +200,7 @@ func (d *Draft) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Pass("draft.published")
 	os.Remove(d.path)
 	d.path, d.dirty, d.create = "", false, false
 	d.store.await(ctx, e)

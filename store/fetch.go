@@ -2,18 +2,17 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 // Object is an open object. Exactly one of File and the remote is behind it.
@@ -98,7 +97,7 @@ func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
 	var err error
 	o.File, err = s.openLocal(ctx, key)
 	if errors.Is(err, errNoRoom) {
-		o.far, err = &farReader{ctx: s.ctx, guard: s.guard, key: remote.Key(key)}, nil
+		o.far, err = &farReader{store: s, key: remote.Key(key)}, nil
 	}
 	if err != nil {
 		s.fetches.use(key, -1)
@@ -109,7 +108,7 @@ func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
 
 // openLocal opens the cached content, after fetching it if need be.
 func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
-	const tries = 3 // an object may be trimmed or replaced between fetch and open
+	const tries = 8 // an object may be trimmed, replaced or found damaged between fetch and open
 	for range tries {
 		e, err := s.lookupObject(ctx, key)
 		if err != nil {
@@ -119,6 +118,8 @@ func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
 			if err := s.checkUnclean(s.layout.object(key), key); errors.Is(err, errDamaged) {
 				s.breakObject(key)
 				continue
+			} else if errors.Is(err, os.ErrNotExist) {
+				continue // somebody else found the damage
 			} else if err != nil {
 				return nil, err
 			}
@@ -137,16 +138,16 @@ func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
 // fetch brings an object into the cache. Who asks for one that is on its way
 // waits for it; who gives up waiting does not end it.
 func (s *Store) fetch(ctx context.Context, key string) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx) // Close waits for no more work
+	}
 	s.fetches.mu.Lock()
 	f := s.fetches.running[key]
 	if f == nil {
 		f = &fetch{done: make(chan struct{})}
 		s.fetches.running[key] = f
 		s.spawn(func(ctx context.Context) {
-			f.err = s.download(ctx, key)
-			if errors.Is(f.err, remote.ErrCorrupt) {
-				f.err = s.download(ctx, key) // a connection may have broken quietly
-			}
+			f.err = s.bring(ctx, key)
 			s.fetches.mu.Lock()
 			delete(s.fetches.running, key)
 			s.fetches.mu.Unlock()
@@ -162,90 +163,82 @@ func (s *Store) fetch(ctx context.Context, key string) error {
 	}
 }
 
+// replacing is how long a server may need to put one content in the place of
+// another: some remove the old one first.
+const replacing = 100 * time.Millisecond
+
+// bring downloads an object, and once more if it came damaged, as a connection
+// may have broken quietly, or if what is listed is not there: it may just be
+// replaced.
+func (s *Store) bring(ctx context.Context, key string) error {
+	info, err := s.download(ctx, key)
+	switch {
+	case errors.Is(err, remote.ErrCorrupt):
+		info, err = s.download(ctx, key)
+	case errors.Is(err, remote.ErrNotExist) && sleep(ctx, replacing, nil):
+		info, err = s.download(ctx, key)
+	}
+	if err == nil || errors.Is(err, errNoRoom) {
+		return err
+	}
+	return s.fetchFailed(key, info, err)
+}
+
 // download gets an object into fetch/, verifies it and puts it in place.
-func (s *Store) download(ctx context.Context, key string) error {
+func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
 	if localID(s.layout.object(key)) != (FileID{}) {
-		return nil // the fetch that just ended brought it
+		return remote.Info{}, nil // the fetch that just ended brought it
 	}
 	body, info, err := s.guard.Get(ctx, remote.Key(key), 0)
 	if err != nil {
-		return s.fetchFailed(key, info, err)
+		return info, err
 	}
 	defer body.Close()
+	failpoint.Pass("fetch.answered")
 	if err := s.doubtSize(ctx, info); err != nil {
-		return s.fetchFailed(key, info, err)
+		return info, err
 	}
 	if info.Size > s.opt.CacheSize || !s.makeRoom(info.Size) {
-		return errNoRoom
+		return info, errNoRoom
 	}
 	tmp := s.temporary()
 	defer os.Remove(tmp)
-	sum, err := receive(tmp, body, info.Size)
+	got, err := receive(tmp, body, info)
+	failpoint.Pass("fetch.received")
+	if err == nil {
+		err = s.keep(tmp, key, got)
+	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return errNoRoom
+		err = errNoRoom
 	}
 	if err != nil {
-		return s.fetchFailed(key, info, err)
-	}
-	if err := verify(body, tmp, key); err != nil {
-		return s.fetchFailed(key, info, err)
-	}
-	if err := s.keep(tmp, key, sum); err != nil {
-		return err
+		return info, err
 	}
 	s.names.clearCorrupt(key)
-	if s.index != nil {
-		s.index.put(info) // it may have listed another size
-	} else if s.asked != nil {
-		s.asked.put(info)
-	}
+	s.noteFound(info) // another size may have been listed
 	s.touches.want(key)
 	s.ledger.note(Event{Kind: EventFetch, Key: key, Bytes: info.Size}, func(t *Stats) {
 		t.Fetched.Objects++
 		t.Fetched.Bytes += info.Size
 	})
-	return nil
-}
-
-// receive writes a body to a new file and returns its sha256. A body of
-// another length than size is ErrCorrupt.
-func receive(path string, body io.Reader, size int64) (sum string, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o664)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
-	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, h)}, body, make([]byte, 256<<10))
-	if err != nil {
-		return "", err
-	}
-	if n != size {
-		return "", fmt.Errorf("%d bytes instead of %d: %w", n, size, remote.ErrCorrupt)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return info, nil
 }
 
 // keep puts a verified download in place, unless we published the key
 // meanwhile. Its time is now: a fetch is a use.
-func (s *Store) keep(tmp, key, sum string) error {
+func (s *Store) keep(tmp, key string, got sum) error {
 	unlock := s.keys.lock(key)
 	defer unlock()
-	if s.isOurs(key) || s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
+	if s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
 		return nil // published here meanwhile, perhaps even sent: that is newer
 	}
 	_ = os.Chmod(tmp, 0o664) // as BitBake leaves it, whatever our umask
 	if err := s.place(tmp, key); err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
-			return errNoRoom
-		}
 		return err
 	}
-	s.sums.set(s.layout.object(key), key, sum)
+	failpoint.Pass("fetch.placed")
+	s.sums.set(s.layout.object(key), key, got)
+	failpoint.Pass("fetch.summed")
 	s.dirty.Store(true)
 	return nil
 }
@@ -259,85 +252,27 @@ func (s *Store) fetchFailed(key string, info remote.Info, err error) error {
 		s.changed(key)
 		return errNotExist
 	case errors.Is(err, remote.ErrCorrupt):
-		s.warn(key, "remote's object is corrupt, the next publish replaces it: "+oneLine(err))
-		info.Key = remote.Key(key)
-		s.names.setCorrupt(info, s.now())
-		s.changed(key)
+		s.foundCorrupt(key, info, err)
 	case s.ctx.Err() == nil:
 		s.quiet.warn("not fetched", "error", err)
 	}
 	return fmt.Errorf("fetch: %w", err)
 }
 
-// farReader reads an object from the remote without keeping it. It is made for
-// one reader that goes forward; any other pattern works and costs requests.
-type farReader struct {
-	ctx   context.Context // of the store: a reader has no time limit, a stall has
-	guard *remote.Guard
-	key   remote.Key
-
-	mu   sync.Mutex
-	body io.ReadCloser
-	at   int64
-	info remote.Info // of the first request: the next must be of the same content
-}
-
-// ReadAt reads at off, and asks the remote again if that is not where the last
-// read ended.
-func (r *farReader) ReadAt(p []byte, off int64) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.body == nil || r.at != off {
-		if err := r.seek(off); err != nil {
-			return 0, err
-		}
-	}
-	n, err := io.ReadFull(r.body, p)
-	r.at += int64(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// seek opens the body at off. Called with mu held.
-func (r *farReader) seek(off int64) error {
-	if r.body != nil {
-		r.body.Close()
-		r.body = nil
-	}
-	body, info, err := r.guard.Get(r.ctx, r.key, off)
-	if err != nil {
-		return err
-	}
-	if r.info.Key == "" {
-		r.info = info
-	}
-	if info.Size != r.info.Size || !info.ModTime.Equal(r.info.ModTime) {
-		body.Close()
-		return fmt.Errorf("%s: replaced while it was read: %w", r.key, remote.ErrCorrupt)
-	}
-	r.body, r.at = body, off
-	return nil
-}
-
-// Close ends the reading.
-func (r *farReader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.body == nil {
-		return nil
-	}
-	err := r.body.Close()
-	r.body = nil
-	return err
+// foundCorrupt makes what the remote has under a key a miss, until it is another.
+func (s *Store) foundCorrupt(key string, info remote.Info, err error) {
+	s.warn(key, "remote's object is corrupt, the next publish replaces it: "+oneLine(err))
+	info.Key = remote.Key(key)
+	s.names.setCorrupt(info, s.now())
+	s.changed(key)
 }
 
 // breakObject moves a damaged cached object out of the way.
 func (s *Store) breakObject(key string) {
 	unlock := s.keys.lock(key)
-	defer unlock()
 	s.breakLocal(key, s.layout.object(key))
+	unlock()
+	s.dropSignatureOf(key)
 }
 
 // breakLocal keeps a damaged file in broken/ for a person to look at and takes
@@ -351,5 +286,6 @@ func (s *Store) breakLocal(key, path string) {
 			s.quiet.warn("damaged object not kept", "key", key, "error", err)
 		}
 	}
+	s.unpin(key) // or the next mount makes an object of it
 	s.dropLocal(key)
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -36,6 +37,7 @@ func (s *Store) housekeep(ctx context.Context) {
 		case <-room.C:
 			s.makeRoom(0)
 			s.saveLearned()
+			s.saveMisses()
 			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {
 				s.retryHeld()
 			}
@@ -76,9 +78,12 @@ func (s *Store) syncCache() error {
 		return err
 	}
 	defer d.Close()
+	failpoint.Pass("sync.begun")
 	if err := unix.Syncfs(int(d.Fd())); err != nil {
 		return err
 	}
+	failpoint.SyncedAll(s.layout.dir)
+	failpoint.Pass("sync.done")
 	if s.unclean.Load() {
 		return nil // what is to be checked was not synced by the last daemon
 	}
@@ -86,6 +91,7 @@ func (s *Store) syncCache() error {
 	if err := os.WriteFile(p, nil, 0o644); err != nil {
 		return err
 	}
+	failpoint.Pass("sync.marking")
 	return os.Chtimes(p, begun, begun)
 }
 
@@ -169,6 +175,7 @@ func (s *Store) Status() Status {
 	st.Queue = s.queueStatus()
 	st.Index = s.indexStatus()
 	st.ReadOnly, st.Publish, st.Unlink = s.readOnly(), s.opt.Publish, s.opt.Unlink
+	st.TouchInterval = s.opt.TouchInterval.Seconds()
 	return st
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -43,6 +44,7 @@ func (x *index) save(dir string) error {
 			os.Remove(path)
 			continue
 		}
+		failpoint.Pass("index.copied")
 		text = snap.encode(text[:0])
 		file = enc.EncodeAll(text, append(file[:0], indexMagic...))
 		if err := replaceFile(path, file); err != nil {
@@ -93,6 +95,7 @@ func (x *index) saveRoot(path string) error {
 	if !known || text == was {
 		return nil
 	}
+	failpoint.Pass("index.root")
 	err := replaceFile(path, []byte(text))
 	if err == nil {
 		x.mu.Lock()
@@ -106,9 +109,11 @@ func (x *index) saveRoot(path string) error {
 func replaceFile(path string, data []byte) error {
 	tmp := path + ".new"
 	err := os.WriteFile(tmp, data, 0o644)
+	failpoint.Pass("index.written")
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
+	failpoint.Pass("index.renamed")
 	if err != nil {
 		os.Remove(tmp)
 	}

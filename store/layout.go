@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sstatefs/remote/failpoint"
 )
 
 // formatVersion is the first line of CACHE/format; it changes when an older
@@ -23,13 +25,14 @@ const formatVersion = "sstatefs cache 1"
 //	running   there while a daemon runs: its absence is the clean-stop mark
 //	synced    its time is when the file system was last known to be on disk
 //	objects/  whole objects by key; alone a valid SSTATE_DIR
-//	queue/    SEQ-OP/KEY: what the remote does not have yet; held/ inside it
+//	queue/    SEQ-OP[-EXTRAPATH]/NAME: what the remote does not have yet; held/ inside it
 //	pinned/   KEY: published under --read-only, never trimmed
 //	removed/  KEY: whiteouts
 //	scratch/  everything private
 //	fetch/    downloads and drafts in progress; emptied at mount
+//	misses    what builds did not find, a line each
 //	broken/   what failed its check, for a person to look at
-//	sums/     KEY: sha256 where the file system has no extended attributes
+//	sums/     KEY: checksum where the file system has no extended attributes
 //	index/    the last known listing
 type layout struct{ dir string }
 
@@ -46,6 +49,7 @@ func (l layout) make() error {
 	if err := os.RemoveAll(l.path("fetch")); err != nil {
 		return err
 	}
+	failpoint.Pass("recover.emptied")
 	for _, d := range []string{"objects", "queue/held", "pinned", "removed", "scratch", "fetch", "broken", "sums", "index"} {
 		if err := os.MkdirAll(l.path(d), 0o755); err != nil {
 			return err
@@ -154,12 +158,30 @@ func writeFileAtomic(path string, data []byte) error {
 		err = e
 	}
 	if err == nil {
+		failpoint.Synced(tmp)
+	}
+	failpoint.Pass("recover.written")
+	if err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
 		os.Remove(tmp)
 	}
 	return err
+}
+
+// syncFolder brings the names in a folder to disk.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	failpoint.Synced(dir)
+	return nil
 }
 
 // pruneParents removes empty folders from path's up to, not including, root.

@@ -150,6 +150,19 @@ func (s *Store) Listen(buffer int) *Listener {
 // C is where the events come. It is closed by Close, and when the store ends.
 func (li *Listener) C() <-chan Event { return li.c }
 
+// Lost gives the event for what was lost since all that waits in C, once. Without
+// a call it comes with the next event; there may be none for hours.
+func (li *Listener) Lost() (Event, bool) {
+	li.l.mu.Lock()
+	defer li.l.mu.Unlock()
+	if li.lost == 0 || len(li.c) > 0 {
+		return Event{}, false
+	}
+	e := Event{Time: li.l.now(), Kind: EventLost, Count: li.lost}
+	li.lost = 0
+	return e, true
+}
+
 // Close ends the listener. It may be called twice.
 func (li *Listener) Close() {
 	li.l.mu.Lock()

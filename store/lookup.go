@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -50,6 +51,7 @@ func (s *Store) Lookup(ctx context.Context, path string) (Entry, error) {
 	e, err := s.Stat(ctx, path)
 	if err != nil {
 		s.ledger.lookup(path, false)
+		s.misses.missed(path)
 	}
 	return e, err
 }
@@ -76,7 +78,7 @@ func (s *Store) lookupObject(ctx context.Context, key string) (Entry, error) {
 	switch {
 	case ans == there && s.worthless(info):
 		return Entry{}, errNotExist
-	case ans == there && local && int64(st.Size) == info.Size:
+	case ans == there && local && (int64(st.Size) == info.Size || s.isRemembered(key) && !s.wasCutOff()):
 		return s.objectEntry(key, &st, info), nil
 	case ans == there:
 		if local {
@@ -95,6 +97,9 @@ func (s *Store) lookupObject(ctx context.Context, key string) (Entry, error) {
 func (s *Store) isRemembered(key string) bool {
 	return s.index != nil && s.index.remembers(remote.Key(key))
 }
+
+// wasCutOff reports whether a power cut may have shortened what is here.
+func (s *Store) wasCutOff() bool { return s.unclean.Load() && !s.sameBoot }
 
 // isOurs reports whether the local copy counts whatever the remote says: it is
 // not sent yet, or never will be.
@@ -289,8 +294,15 @@ func (s *Store) dropLocal(key string) {
 	if lstat(p, &st) != nil {
 		return
 	}
-	if os.Remove(p) == nil {
-		s.usage.add(key, -1, -int64(st.Size))
+	gone := false
+	s.usage.change(key, func() (objects, bytes int64) {
+		if gone = os.Remove(p) == nil; !gone {
+			return 0, 0
+		}
+		return -1, -int64(st.Size)
+	})
+	if gone {
+		failpoint.Pass("drop.removed")
 		s.sums.drop(key)
 		pruneParents(p, s.layout.path("objects"))
 	}
@@ -307,6 +319,15 @@ func (s *Store) noteOnRemote(info remote.Info) {
 		s.asked.put(info)
 	}
 	s.counted.add(1)
+}
+
+// noteFound tells the index what the remote has, which is not news to its count.
+func (s *Store) noteFound(info remote.Info) {
+	if s.index != nil {
+		s.index.put(info)
+	} else if s.asked != nil {
+		s.asked.put(info)
+	}
 }
 
 // noteGone tells the index what the remote has not.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -53,17 +54,24 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		return nil, err
 	}
 	s.makeRoom(0)
+	s.sums.distrust(p.from, st.Nlink) // before the sync, which brings attributes to disk too
+	if p.name.Side == sstate.SideSig {
+		s.sums.noteOpaque(p.from)
+	}
 	if err := s.syncForDurability(p.from); err != nil {
 		return nil, err
 	}
+	failpoint.Pass("publish.synced")
 	unlock := s.keys.lock(p.key)
 	defer unlock()
-	if now := localID(s.layout.object(p.key)); !p.force && now != (FileID{}) && now != before {
-		return nil, errExist // another publisher was quicker
+	now := localID(s.layout.object(p.key))
+	quicker := now != (FileID{}) && now != before // another publisher was; a copy that went was trimmed
+	if quicker && !p.force {
+		return nil, errExist
 	}
 	o := opCreate
 	switch {
-	case p.force && (exists || localID(s.layout.object(p.key)) != before), s.names.wasCorrupt(p.key):
+	case p.force && (exists || quicker), s.names.wasCorrupt(p.key):
 		o = opReplace
 	case s.names.isRemoved(p.key) && s.opt.Unlink == UnlinkRemote:
 		o = opReplace // also if the remote would not let go of the old one
@@ -115,17 +123,21 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 	}
 	record := s.queue.path(e, false)
 	defer s.queue.change(st.Ino)()
-	if err := s.withRoomFor(func() error { return linkInto(p.from, record) }); err != nil {
+	if err := s.withRoomFor(func() error { return s.queue.record(e, p.from) }); err != nil {
 		return nil, err
 	}
+	failpoint.Pass("publish.queued")
 	if err := s.withRoomFor(func() error { return s.place(p.from, p.key) }); err != nil {
-		os.Remove(record)
+		s.queue.erase(e, false)
 		return nil, err
 	}
+	failpoint.Pass("publish.placed")
 	s.syncNames(record, s.layout.dir)
 	s.syncNames(s.layout.object(p.key), s.layout.dir)
+	failpoint.Pass("publish.named")
 	s.enqueue(e)
 	s.committed(p.key, int64(st.Size))
+	failpoint.Pass("publish.committed")
 	return e, nil
 }
 
@@ -147,6 +159,8 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	if err != nil {
 		return err
 	}
+	s.syncNames(record, s.layout.dir)
+	s.syncNames(s.layout.object(p.key), s.layout.dir)
 	if old != (FileID{}) {
 		s.queue.hidePinned(old.Ino, -1)
 	}
@@ -167,6 +181,7 @@ func (s *Store) committed(key string, size int64) {
 	s.unwhiteout(key)
 	s.touches.forget(key)
 	s.dirty.Store(true)
+	s.misses.published(key)
 	s.ledger.note(Event{Kind: EventPublish, Key: key, Bytes: size}, func(t *Stats) {
 		t.Published.Objects++
 		t.Published.Bytes += size
@@ -181,28 +196,42 @@ func (s *Store) enqueue(e *entry) {
 }
 
 // place makes from's inode the one at objects/KEY, whatever was there.
-func (s *Store) place(from, key string) error {
-	dst := s.layout.object(key)
-	var st, old unix.Statx_t
+func (s *Store) place(from, key string) (err error) {
+	var st unix.Statx_t
 	if err := lstat(from, &st); err != nil {
 		return err
 	}
-	err := linkInto(from, dst)
-	if errors.Is(err, os.ErrExist) {
-		if lstat(dst, &old) == nil {
-			s.usage.add(key, -1, -int64(old.Size))
+	s.sums.drop(key) // before: a crash must not leave it beside other content
+	s.usage.change(key, func() (objects, bytes int64) {
+		var old unix.Statx_t
+		if old, err = s.linkOver(from, s.layout.object(key)); err != nil {
+			return 0, 0
 		}
-		tmp := s.temporary()
-		if err = os.Link(from, tmp); err == nil {
-			err = withFolders(dst, func() error { return os.Rename(tmp, dst) })
-			os.Remove(tmp) // rename leaves it when both were one inode already
+		if old.Nlink > 0 {
+			return 0, int64(st.Size) - int64(old.Size)
 		}
-	}
+		return 1, int64(st.Size)
+	})
 	if err == nil {
 		s.sums.drop(key)
-		s.usage.add(key, 1, int64(st.Size))
 	}
 	return err
+}
+
+// linkOver makes dst a second name of from. old is what had that name, without
+// a link if nothing had.
+func (s *Store) linkOver(from, dst string) (old unix.Statx_t, err error) {
+	if err = linkInto(from, dst); !errors.Is(err, os.ErrExist) {
+		return old, err
+	}
+	_ = lstat(dst, &old)
+	tmp := s.temporary()
+	if err = os.Link(from, tmp); err == nil {
+		failpoint.Pass("publish.replacing")
+		err = withFolders(dst, func() error { return os.Rename(tmp, dst) })
+		os.Remove(tmp) // rename leaves it when both were one inode already
+	}
+	return old, err
 }
 
 // temporary is a new name in fetch/.
@@ -243,7 +272,11 @@ func (s *Store) syncForDurability(path string) error {
 		return err
 	}
 	defer f.Close()
-	return f.Sync()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	failpoint.Synced(path)
+	return nil
 }
 
 // syncNames brings the names above path, up to root, to disk.
@@ -252,15 +285,9 @@ func (s *Store) syncNames(path, root string) {
 		return
 	}
 	for d := filepath.Dir(path); len(d) >= len(root); d = filepath.Dir(d) {
-		f, err := os.Open(d)
-		if err != nil {
-			s.quiet.warn("sync", "error", err)
-			return
-		}
-		if err := f.Sync(); err != nil {
+		if err := syncFolder(d); err != nil {
 			s.quiet.warn("sync", "error", err)
 		}
-		f.Close()
 	}
 }
 

@@ -31,7 +31,8 @@ const (
 )
 
 // entry is one publish or removal that the remote does not have yet. Its file
-// is QUEUE/SEQ-OP/KEY, a hard link to the object (empty for a removal).
+// is QUEUE/SEQ-OP[-EXTRAPATH]/NAME, a hard link to the object (empty for a
+// removal).
 type entry struct {
 	seq    uint64
 	key    string
@@ -41,6 +42,7 @@ type entry struct {
 	queued time.Time
 
 	tried chan struct{} // closed when the first try ended, however
+	newer bool          // a removal that met what another host has published since
 
 	// Guarded by queue.mu.
 	state     entryState
@@ -51,6 +53,7 @@ type entry struct {
 	blessed   bool   // a signature whose archive we have sent while it waited
 	doomed    bool   // a signature whose archive lost while it was looked at
 	tries     uint64 // ended tries, for flush
+	waited    bool   // for a remote that was away, or for the next daemon
 }
 
 // queue orders entries: by key strictly, between keys by time of next try and
@@ -62,6 +65,7 @@ type queue struct {
 
 	mu     sync.Mutex
 	seq    uint64
+	spares []string            // empty folders of entries that are gone, for new ones
 	chains map[string][]*entry // per key, oldest first; without held ones
 	held   map[uint64]*entry
 	heldBy map[string]int // number of held entries per key
@@ -90,6 +94,15 @@ func (q *queue) nextSeq() uint64 {
 	defer q.mu.Unlock()
 	q.seq++
 	return q.seq
+}
+
+// pass makes the next numbers greater than one that was used: the folder of an
+// entry that recovery drops is a spare, and must not become that of a new one
+// under its own name.
+func (q *queue) pass(seq uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seq = max(q.seq, seq)
 }
 
 // add takes an entry whose file exists. Older held entries of the same key are
@@ -235,59 +248,22 @@ func (q *queue) retry(e *entry, delay time.Duration, reason string) {
 	q.push(e)
 }
 
-// bless lets the signatures that wait for an archive go: ours was sent.
-func (q *queue) bless(sig string) {
+// delay notes that all entries wait for a remote that is away.
+func (q *queue) delay() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range q.chains[sig] {
-		e.blessed = true
+	for _, chain := range q.chains {
+		for _, e := range chain {
+			e.waited = true
+		}
 	}
 }
 
-func (q *queue) isBlessed(e *entry) bool {
+// isLate reports whether an entry did not go at once.
+func (q *queue) isLate(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return e.blessed
-}
-
-// endings counts the chains that came to their end.
-func (q *queue) endings() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.ended
-}
-
-// doom condemns the signatures of a key that are being looked at just now.
-func (q *queue) doom(sig string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, e := range q.chains[sig] {
-		e.doomed = true
-	}
-}
-
-func (q *queue) isDoomed(e *entry) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return e.doomed
-}
-
-// park keeps a signature back until its archive is sent, and says no if that has
-// lost. endings is from before it was found that it is not sent: if a chain has
-// ended since, it is looked at again.
-func (q *queue) park(e *entry, endings uint64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if e.doomed {
-		return false
-	}
-	if q.ended != endings {
-		q.push(e)
-		return true
-	}
-	e.state, e.reason = parked, "its archive is not on the remote"
-	q.answer(e)
-	return true
+	return e.waited || e.attempts > 0 || q.now().Sub(e.queued) > lateRemoval
 }
 
 // pending reports whether a key has entries that are not sent, held included.
@@ -342,6 +318,21 @@ func (q *queue) cancel(key string) []*entry {
 		q.hide(e.ino, -1)
 		q.answer(e)
 		out = append(out, e)
+	}
+	return out
+}
+
+// cancelHeld takes out the held entries of a key and returns them, to be erased.
+func (q *queue) cancelHeld(key string) []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*entry
+	for _, e := range q.held {
+		if e.key == key {
+			q.unhold(e)
+			q.hide(e.ino, -1)
+			out = append(out, e)
+		}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -30,9 +32,11 @@ func (s *Store) recover() error {
 	if err := s.markRunning(); err != nil {
 		return err
 	}
+	failpoint.Pass("recover.running")
 	if err := s.cleanScratch(); err != nil {
 		return err
 	}
+	failpoint.Pass("recover.cleaned")
 	if err := s.loadNames(); err != nil {
 		return err
 	}
@@ -40,13 +44,16 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
+	failpoint.Pass("recover.read")
 	last := map[string]*entry{}
 	for _, e := range entries {
+		s.queue.pass(e.seq)
 		last[e.key] = e
 	}
 	for _, e := range entries {
 		if s.isForsaken(e, last) {
 			s.queue.erase(e, false)
+			failpoint.Pass("recover.forsaken")
 			s.dropLocal(e.key)
 			continue
 		}
@@ -55,6 +62,7 @@ func (s *Store) recover() error {
 				return err
 			}
 		}
+		failpoint.Pass("recover.completed")
 		s.enqueue(e)
 	}
 	return nil
@@ -96,7 +104,10 @@ func (s *Store) markRunning() error {
 	if s.unclean.Load() && !s.sameBoot {
 		return nil // until all is checked it is that boot which counts
 	}
-	return writeFileAtomic(p, boot)
+	if err := writeFileAtomic(p, boot); err != nil {
+		return err
+	}
+	return syncFolder(s.layout.dir) // no object may outlive a power cut that the mark does not
 }
 
 // checkAll checks what may not have survived the unclean stop, in the
@@ -124,6 +135,7 @@ func (s *Store) checkAll(ctx context.Context) {
 	if waiting || ctx.Err() != nil {
 		return
 	}
+	failpoint.Pass("recover.checked")
 	s.unclean.Store(false)
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err == nil {
@@ -188,11 +200,11 @@ func (s *Store) readQueue() ([]*entry, error) {
 			return nil, err
 		}
 		for _, d := range dirs {
-			seq, o, ok := parseEntryDir(d.Name())
+			seq, o, _, ok := parseEntryDir(d.Name())
 			if !ok {
 				continue
 			}
-			e, err := s.readEntry(s.layout.path(root, d.Name()), seq, o)
+			e, err := s.readEntry(s.layout.path(root), d.Name(), &entry{seq: seq, op: o})
 			if err != nil {
 				return nil, err
 			}
@@ -222,23 +234,30 @@ func dedupe(all []*entry) []*entry {
 	return out
 }
 
-func (s *Store) readEntry(dir string, seq uint64, o op) (*entry, error) {
-	key, info, err := entryFile(dir)
+// readEntry fills in what dir, a folder below root, holds of e, nil if nothing.
+func (s *Store) readEntry(root, dir string, e *entry) (*entry, error) {
+	dir = root + "/" + dir
+	key, file, info, err := entryFile(dir)
 	if err != nil {
 		return nil, err
 	}
 	if info == nil {
+		failpoint.Pass("recover.empty")
 		return nil, os.RemoveAll(dir)
 	}
 	if !isObject(key) {
 		return nil, fmt.Errorf("%s: %q is no object: move it away", dir, key)
 	}
-	e := &entry{seq: seq, key: key, op: o, queued: info.ModTime(), tried: make(chan struct{})}
-	if o != opRemove {
+	e.key, e.queued, e.waited, e.tried = key, info.ModTime(), true, make(chan struct{})
+	if e.op != opRemove {
 		e.size = info.Size()
-		e.ino = localID(dir + "/" + key).Ino
+		e.ino = localID(file).Ino
 	}
-	return e, nil
+	if now := root + "/" + e.dir() + "/" + e.file(); file != now { // of an earlier version
+		err = withFolders(now, func() error { return os.Rename(file, now) })
+		pruneParents(file, root)
+	}
+	return e, err
 }
 
 // complete does the steps of an entry that come after its journal file.
@@ -257,8 +276,9 @@ func (s *Store) complete(e *entry) error {
 
 // checkUnclean checks, once, a file that may not have survived an unclean stop:
 // by its checksum if one was noted, else by decoding it to its end. What has
-// another format than its name says cannot be decoded; it is trusted while the
-// kernel that holds its pages has not restarted, and is damaged otherwise.
+// another format than its name says cannot be decoded, nor can a detached
+// signature; it is trusted while the kernel that holds its pages has not
+// restarted, and is damaged otherwise.
 func (s *Store) checkUnclean(path, key string) error {
 	if !s.unclean.Load() {
 		return nil
@@ -298,7 +318,7 @@ func isDamage(err error) bool {
 
 func (s *Store) checkFile(path, key string) error {
 	if want := s.sums.get(path, key); want != "" {
-		got, err := fileSum(path)
+		got, err := fileSum(path, want.newHash())
 		if err == nil && got != want {
 			err = fmt.Errorf("%w: %s, was %s", errSum, got, want)
 		}
@@ -313,10 +333,13 @@ func (s *Store) checkFile(path, key string) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, 4)
-	k, _ := f.ReadAt(head, 0)
-	if s.sameBoot && k > 0 && !sstate.Recognised(head[:k], n) {
-		return nil
+	content := bufio.NewReader(f)
+	what, err := lookAt(content, n)
+	switch {
+	case err != nil || s.sameBoot && what == foreign:
+		return err
+	case n.Side == sstate.SideSig && !s.sameBoot:
+		return fmt.Errorf("%w: a detached signature without a checksum", sstate.ErrCorrupt)
 	}
-	return sstate.Check(f, n)
+	return sstate.Check(content, n)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"syscall"
+
+	"sstatefs/remote/failpoint"
 )
 
 // removeObject takes an object away, as --unlink says: for everybody, only
@@ -25,6 +27,7 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	unlock := s.keys.lock(key)
 	defer unlock()
 	s.cancelPublishes(key)
+	failpoint.Pass("remove.cancelled")
 	var e *entry
 	if s.opt.Unlink == UnlinkRemote && !s.readOnly() {
 		var err error
@@ -32,38 +35,36 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 			return nil, err
 		}
 	}
+	failpoint.Pass("remove.queued")
 	if err := s.whiteout(key); err != nil {
 		return nil, err
 	}
+	failpoint.Pass("remove.hidden")
 	if e != nil {
 		s.enqueue(e)
 	}
 	s.unpin(key)
 	s.dropLocal(key)
+	failpoint.Pass("remove.dropped")
 	s.touches.forget(key)
 	s.ledger.note(Event{Kind: EventRemove, Key: key}, func(t *Stats) { t.Removed++ })
 	return e, nil
 }
 
-// cancelPublishes drops what is queued of a key and not on its way.
+// cancelPublishes drops what is queued or held of a key and not on its way.
 func (s *Store) cancelPublishes(key string) {
 	for _, e := range s.queue.cancel(key) {
 		s.queue.erase(e, false)
+	}
+	for _, e := range s.queue.cancelHeld(key) {
+		s.queue.erase(e, true)
 	}
 }
 
 // queueRemoval records that the remote is to lose a key.
 func (s *Store) queueRemoval(key string) (*entry, error) {
-	e := &entry{seq: s.queue.nextSeq(), key: key, op: opRemove, queued: s.now(), tried: make(chan struct{})}
-	p := s.queue.path(e, false)
-	err := withFolders(p, func() error {
-		f, err := os.OpenFile(p, os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		return f.Close()
-	})
-	return e, err
+	e := &entry{seq: s.queue.nextSeq(), key: key, op: opRemove, queued: s.now(), waited: s.guard.State().Open, tried: make(chan struct{})}
+	return e, s.queue.record(e, "")
 }
 
 // removalSent takes the whiteout back: the remote has lost the key. A publish
@@ -72,8 +73,12 @@ func (s *Store) removalSent(e *entry) {
 	unlock := s.keys.lock(e.key)
 	defer unlock()
 	if s.queue.unsent(e.key) == 0 {
-		s.noteGone(e.key)
+		if !e.newer {
+			s.noteGone(e.key)
+		}
+		failpoint.Pass("remove.sent")
 		s.unwhiteout(e.key)
+		failpoint.Pass("remove.shown")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -126,9 +127,11 @@ func (s *Store) renameToObject(ctx context.Context, from, to string, flags uint3
 	if err != nil {
 		return err
 	}
+	failpoint.Pass("rename.published")
 	if err := unix.Unlink(src); err != nil {
 		return err
 	}
+	failpoint.Pass("rename.unlinked")
 	s.await(ctx, e)
 	return nil
 }

@@ -38,6 +38,9 @@ type Status struct {
 	ReadOnly bool         `json:"read_only"`
 	Publish  PublishMode  `json:"publish"`
 	Unlink   UnlinkPolicy `json:"unlink"`
+	// TouchInterval is how old the remote's time of an object gets before a use
+	// is told to it, in seconds.
+	TouchInterval float64 `json:"touch_interval_seconds"`
 }
 
 // RemoteTraits are the traits of a remote that change what a mount can do. The
@@ -160,6 +163,14 @@ const (
 	EventWarning EventKind = "warning" // something a person should know
 	EventLost    EventKind = "lost"    // this listener was too slow: Count events are missing
 )
+
+// EventKinds are all of them.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventHit, EventMiss, EventFetch, EventPublish, EventSend, EventTouch, EventTrim, EventRemove,
+		EventRemote, EventWarning, EventLost,
+	}
+}
 
 // Event is one thing that happened. The JSON keys are stable.
 type Event struct {

@@ -112,8 +112,7 @@ func (s *Store) isSealed(path string) bool {
 	if s.queue.hiddenNames(st.Ino) > 0 {
 		return true
 	}
-	_, err := unix.Getxattr(path, sumAttr, nil)
-	return err == nil
+	return isNoted(path)
 }
 
 // OpenFile opens a scratch file. EPERM for writing to another name of an object.

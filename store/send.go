@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
 )
 
@@ -28,7 +29,7 @@ const (
 )
 
 // lateRemoval is the age from which a removal first looks whether the object was
-// published anew: it has waited for a remote that was away, or for a remount.
+// published anew, also if it has only waited for its turn.
 const lateRemoval = time.Minute
 
 // dispatch hands entries of the queue to at most Jobs senders.
@@ -94,7 +95,7 @@ func (s *Store) send(ctx context.Context, e *entry) {
 	case err == nil:
 		s.sent(e)
 	case errors.Is(err, remote.ErrExist):
-		s.lost(ctx, e)
+		s.lost(ctx, e, err)
 	case errors.Is(err, remote.ErrUnavailable):
 		s.later(ctx, e, err)
 	case errors.Is(err, errDamaged):
@@ -113,8 +114,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 		return err
 	}
 	if e.op == opRemove {
-		late := e.attempts > 0 || s.now().Sub(e.queued) > lateRemoval
-		if late && s.isNewer(ctx, e) {
+		if e.newer = s.queue.isLate(e) && s.isNewer(ctx, e); e.newer {
 			return nil
 		}
 		return s.guard.Delete(ctx, key)
@@ -126,14 +126,18 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 	if err := s.checkUnclean(path, e.key); err != nil {
 		return err
 	}
+	failpoint.Pass("send.checked")
 	src := &source{path: path, size: e.size}
 	opt := remote.PutOptions{Create: e.op == opCreate}
 	err := s.guard.Put(ctx, key, src, opt)
 	if errors.Is(err, remote.ErrExist) {
 		err = s.settleExist(ctx, e, err)
 	}
+	failpoint.Pass("send.put")
 	if err == nil && src.sum != "" {
+		unlock := s.keys.lock(e.key) // set looks whose content the key is
 		s.sums.set(path, e.key, src.sum)
+		unlock()
 	}
 	return err
 }
@@ -145,6 +149,7 @@ func (s *Store) isNewer(ctx context.Context, e *entry) bool {
 	if err != nil || !info.ModTime.After(e.queued.Add(s.clockOffset())) {
 		return false
 	}
+	s.noteFound(info)
 	s.warn(e.key, "not removed from the remote: it was published anew since")
 	return true
 }
@@ -188,6 +193,9 @@ func (s *Store) sent(e *entry) {
 	}
 	if e.op == opRemove {
 		s.removalSent(e)
+		if e.newer {
+			s.changed(e.key)
+		}
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
 		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.remoteNow()})
@@ -196,31 +204,44 @@ func (s *Store) sent(e *entry) {
 			st.Sent.Bytes += e.size
 		})
 	}
+	failpoint.Pass("send.noted")
 	s.queue.conclude(e)
+	failpoint.Pass("send.concluded")
 	s.takesAgain.Store(true)
 }
 
 // lost ends a create whose key somebody else took first. Theirs counts from
-// now on, and is touched lest a cleaner takes what a build just needed.
-func (s *Store) lost(ctx context.Context, e *entry) {
+// now on, and is touched lest a cleaner takes what a build just needed. It is
+// known before ours goes: the name must not be a miss in between.
+func (s *Store) lost(ctx context.Context, e *entry, lostTo error) {
+	info, err := s.guard.Stat(ctx, remote.Key(e.key))
+	if err != nil { // came and went, or cannot be asked
+		s.later(ctx, e, errors.Join(lostTo, err))
+		return
+	}
+	s.noteOnRemote(info)
+	failpoint.Pass("send.lost")
 	unlock := s.keys.lock(e.key)
 	if s.queue.unsent(e.key) == 0 {
 		s.dropLocal(e.key)
 	}
 	unlock()
-	if n, ok := sstate.ParsePath(e.key); ok && n.IsArchive() {
-		s.dropSignature(e.key + ".sig")
-	}
+	failpoint.Pass("send.gaveway")
+	s.dropSignatureOf(e.key)
 	s.touches.want(e.key)
-	if info, err := s.guard.Stat(ctx, remote.Key(e.key)); err == nil {
-		s.noteOnRemote(info)
-	}
 	s.queue.conclude(e)
 	s.changed(e.key)
 }
 
-// dropSignature drops what is queued of a signature whose archive lost: it
-// belongs to other bytes.
+// dropSignatureOf is dropSignature for what may be an archive.
+func (s *Store) dropSignatureOf(key string) {
+	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() {
+		s.dropSignature(key + sstate.SideSig)
+	}
+}
+
+// dropSignature drops what is queued of a signature whose archive lost, or is
+// damaged: it belongs to other bytes.
 func (s *Store) dropSignature(sig string) {
 	unlock := s.keys.lock(sig)
 	defer unlock()
@@ -278,6 +299,7 @@ func (s *Store) refused(ctx context.Context, e *entry, err error) {
 		return
 	}
 	s.quiet.warn("remote refuses objects, they are held", "error", err)
+	s.ledger.note(Event{Kind: EventWarning, Key: e.key, Message: "not sent, held: " + oneLine(err)}, nil)
 	if !s.queue.hold(e, oneLine(err)) { // a newer one of the key follows
 		s.queue.erase(e, true)
 		s.queue.finish(e)
@@ -288,6 +310,9 @@ func (s *Store) refused(ctx context.Context, e *entry, err error) {
 func (s *Store) later(ctx context.Context, e *entry, err error) {
 	if ctx.Err() == nil {
 		s.quiet.warn("not sent, will be tried again", "error", err)
+		if e.attempts == 0 {
+			s.ledger.note(Event{Kind: EventWarning, Key: e.key, Message: "not sent, will be tried again: " + oneLine(err)}, nil)
+		}
 	}
 	delay := min(lastRetry, firstRetry<<min(e.attempts, 10))
 	s.queue.retry(e, delay/2+rand.N(delay/2), oneLine(err))
@@ -299,10 +324,15 @@ func (s *Store) setAside(e *entry, err error) {
 	s.damaged.Add(1)
 	s.ledger.note(Event{Kind: EventWarning, Key: e.key, Message: oneLine(err)}, nil)
 	unlock := s.keys.lock(e.key)
-	if path := s.queue.path(e, false); localID(path) == localID(s.layout.object(e.key)) {
+	path := s.queue.path(e, false)
+	current := localID(path) == localID(s.layout.object(e.key))
+	if current {
 		s.breakLocal(e.key, path)
 	}
 	unlock()
+	if current {
+		s.dropSignatureOf(e.key)
+	}
 	s.queue.conclude(e)
 	s.changed(e.key)
 }
@@ -322,70 +352,4 @@ func (s *Store) retryHeld() {
 // oneLine is an error's text for a status line.
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
-}
-
-// Flush sends what is in the queue now and waits for it. It ends early when
-// every entry that is left has failed once more, and says why. progress, if not
-// nil, is called now and then.
-func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, error) {
-	probe, cancel := context.WithTimeout(ctx, 5*time.Second)
-	_ = s.guard.ProbeNow(probe)
-	cancel()
-	s.retryHeld()
-	tries := map[*entry]uint64{}
-	for _, e := range s.queue.hurry() {
-		tries[e] = s.queue.triesOf(e)
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for n := 0; !s.queue.settled(tries) && !s.guard.State().Open; n++ {
-		select {
-		case <-ctx.Done():
-			return s.whatIsLeft(), ctx.Err()
-		case <-s.ctx.Done():
-			return s.whatIsLeft(), nil
-		case <-tick.C:
-		}
-		if progress != nil && n%10 == 0 {
-			progress(s.queue.status())
-		}
-	}
-	return s.whatIsLeft(), nil
-}
-
-// triesOf is how many tries of an entry have ended.
-func (q *queue) triesOf(e *entry) uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return e.tries
-}
-
-// settled reports whether each of these entries is done or was tried in vain.
-func (q *queue) settled(tries map[*entry]uint64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for e, n := range tries {
-		// A parked signature follows its archive, which is in the map too; if it
-		// waits for one that nobody published there is nothing to wait for.
-		if e.state == sending || e.state == waiting && e.tries == n {
-			return false
-		}
-	}
-	return true
-}
-
-// whatIsLeft sums up what is not sent.
-func (s *Store) whatIsLeft() Left {
-	q := s.queue.status()
-	l := Left{Objects: q.Objects, Bytes: q.Bytes, Held: q.Held}
-	switch st := s.guard.State(); {
-	case l.Objects == 0 && l.Held == 0:
-	case st.Open:
-		l.Reason = st.Reason
-	case q.LastErr != "":
-		l.Reason = q.LastErr
-	default:
-		l.Reason = q.HeldReason
-	}
-	return l
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 // Store is one cache directory in front of one remote. Its methods may be
@@ -29,6 +30,7 @@ type Store struct {
 	keys     *keyLocks
 	queue    *queue
 	ledger   *ledger
+	misses   *misses
 	usage    *usage
 	patience *patience
 	index    *index // nil when the remote is its own index or cannot list
@@ -86,6 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		patience: newPatience(o.LookupPatience, o.Now), quiet: newQuiet(o.Logger, o.Now),
 		uid: uint32(os.Getuid()), gid: uint32(os.Getgid()),
 	}
+	s.misses = newMisses(s.layout.path("misses"), o.Now)
 	s.queue = newQueue(s.layout, o.Now)
 	s.touches = newTouches()
 	s.touching.keys = map[string]chan struct{}{}
@@ -101,6 +104,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.guard = remote.NewGuard(o.Remote, o.Guard)
 	s.guard.Watch(s.remoteChanged)
+	if err := s.misses.load(); err != nil {
+		s.quiet.warn("record of misses not read", "error", err)
+	}
 	s.openIndex()
 	s.announce()
 	s.start()
@@ -229,6 +235,7 @@ func (s *Store) remoteChanged(st remote.State) {
 	e := Event{Kind: EventRemote, State: StateOK, Message: st.Reason}
 	if st.Open {
 		e.State = StateOffline
+		s.queue.delay()
 		s.log.Warn("remote is offline: lookups answer from what is known, publishes are kept", "reason", st.Reason)
 	} else {
 		s.log.Info("remote is back")
@@ -270,7 +277,9 @@ const closeGrace = 2 * time.Second
 // closeCache saves the index, brings the cache to disk and leaves the
 // clean-stop mark.
 func (s *Store) closeCache() error {
+	s.queue.dropSpares()
 	s.saveLearned()
+	s.saveMisses()
 	var err error
 	if s.index != nil {
 		err = s.index.save(s.layout.path("index"))
@@ -281,9 +290,11 @@ func (s *Store) closeCache() error {
 	if s.unclean.Load() {
 		return errors.Join(err, s.lockFile.Close()) // the next start goes on checking
 	}
+	failpoint.Pass("stop.synced")
 	if e := os.Remove(s.layout.path("running")); err == nil && !errors.Is(e, os.ErrNotExist) {
 		err = e
 	}
+	failpoint.Pass("stop.marked")
 	return errors.Join(err, s.lockFile.Close())
 }
 

@@ -226,6 +226,49 @@ func TestFirstCreateWins(t *testing.T) {
 	}
 }
 
+// TestReadableWhileItLoses: a build that was told an object is there reads it
+// a moment later, also when it gives way to another host's just then.
+func TestReadableWhileItLoses(t *testing.T) {
+	r := newRig(t, func(o *Options, tr *remote.Traits) { o.Publish, tr.CheapStat = PublishQueue, false })
+	key := testKey(1, "package")
+	r.mem.Fail("put", remote.ErrUnavailable)
+	r.mustPublish(key, "ours")
+	r.mem.Set(remote.Key(key), []byte("theirs"))
+	r.mem.Delay("stat", 20*time.Millisecond)
+	r.mem.Fail("put", nil)
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		r.flush()
+	}()
+	for done := false; !done; {
+		select {
+		case <-flushed:
+			done = true
+		default:
+		}
+		if got, err := r.read(key); err != nil || got != "ours" && got != "theirs" {
+			t.Errorf("read = %q, %v", got, err)
+			<-flushed
+			return
+		}
+	}
+	r.wantContent(key, "theirs")
+}
+
+// TestReadWhileItIsReplaced: some servers remove an object before they put
+// another in its place.
+func TestReadWhileItIsReplaced(t *testing.T) {
+	r := newRig(t, func(_ *Options, tr *remote.Traits) { tr.CheapStat = false })
+	key := testKey(1, "package")
+	r.mem.Set(remote.Key(key), []byte("content"))
+	r.mem.FailNext("get", 1, remote.ErrNotExist)
+	if _, err := r.Refresh(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.wantContent(key, "content")
+}
+
 func TestRenameReplaces(t *testing.T) {
 	r := newRig(t, nil)
 	key := testKey(1, "package") + ".siginfo"

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sstatefs/remote/failpoint"
 )
 
 // touches remembers uses: the times that were set here on objects, and which of
@@ -97,6 +99,13 @@ func (t *touches) keep(key string) {
 	}
 }
 
+// isPending tells whether the remote is still to hear of a use.
+func (t *touches) isPending(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending[key]
+}
+
 // revive ends every rest: the remote is another than the one that failed.
 func (t *touches) revive() {
 	t.mu.Lock()
@@ -175,9 +184,11 @@ func (s *Store) SetTimes(ctx context.Context, key string, t Times) (Entry, error
 			s.quiet.warn("time of cached object not set", "error", err)
 		}
 	}
+	failpoint.Pass("touch.local")
 	if t.Mtime == nil && !t.Now {
 		return e, nil
 	}
+	s.misses.touched(key)
 	s.touches.set(key, shownTimes{atime: e.Atime, mtime: e.Mtime, set: s.remoteNow()})
 	s.ledger.note(Event{}, func(st *Stats) { st.Touches.Local++ })
 	if s.now().Sub(e.Mtime) < s.opt.TouchInterval { // an explicit old time is no use

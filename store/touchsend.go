@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 const (
@@ -128,6 +129,7 @@ func (s *Store) touchAll(ctx context.Context, take func() []string) bool {
 		return true
 	}
 	keys := take()
+	failpoint.Pass("touch.taken")
 	if s.readOnly() {
 		return true
 	}
@@ -193,11 +195,13 @@ func (s *Store) touchRemote(ctx context.Context, key string, way remote.TouchWay
 	if s.isOurs(key) || s.names.isRemoved(key) {
 		return true
 	}
+	failpoint.Pass("touch.begun")
 	if way == remote.TouchByPut {
 		err = s.resend(ctx, info)
 	} else {
 		err = s.guard.Touch(ctx, info.Key, time.Time{})
 	}
+	failpoint.Pass("touch.sent")
 	switch {
 	case err == nil:
 		s.touchSent(key)

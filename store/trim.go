@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sstatefs/remote/failpoint"
+	"sstatefs/sstate"
 )
 
 // lowMark is the part of the quota that a trim leaves: the next one is then
@@ -169,13 +172,15 @@ func (s *Store) evict(c cached) bool {
 		return false
 	}
 	defer unlock()
-	if s.isOurs(c.key) || s.fetches.inUse(c.key) {
-		return false
+	if s.isOurs(c.key) || s.fetches.inUse(c.key) || s.queue.pending(c.key+sstate.SideSig) {
+		return false // a .sig that is not sent yet is known to be of these bytes
 	}
 	var st unix.Statx_t
 	if lstat(s.layout.object(c.key), &st) != nil || !stamptime(st.Mtime).Equal(c.mtime) {
 		return false // used since it was listed
 	}
+	failpoint.Pass("trim.chosen")
 	s.dropLocal(c.key)
+	failpoint.Pass("trim.evicted")
 	return true
 }

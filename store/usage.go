@@ -10,26 +10,43 @@ import (
 )
 
 // usage counts the objects in the cache. The first count walks the cache while
-// it is in use: objects in folders that the walk has passed are counted as
-// they come and go, the others when the walk gets there.
+// it is in use: objects in folders that were counted are counted as they come
+// and go, the others when the walk gets there, or in the end if it does not know
+// of their folder.
 type usage struct {
-	mu     sync.Mutex
-	total  Count
-	done   bool
-	cursor string // the last folder counted, in the order of the walk
+	mu      sync.Mutex
+	total   Count
+	done    bool
+	counted map[string]bool // folders; nil when done
+	missed  map[string]bool // folders that changed and were not counted yet; nil when done
 }
 
-// order makes paths compare in the order in which WalkDir visits them.
-func order(dir string) string { return strings.ReplaceAll(dir, "/", "\x00") }
-
-// add notes objects that came to (or, negative, left) the folder of key.
-func (u *usage) add(key string, objects, bytes int64) {
+// change makes a change in the folder of key, which tells what came (or,
+// negative, left). While the cache is counted the count of that folder is either
+// from before or from after it.
+func (u *usage) change(key string, make func() (objects, bytes int64)) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.done || order(filepath.Dir(key)) <= u.cursor {
+	if u.done {
+		u.mu.Unlock()
+		objects, bytes := make()
+		u.mu.Lock()
+		defer u.mu.Unlock()
 		u.total.Objects += objects
 		u.total.Bytes += bytes
+		return
 	}
+	defer u.mu.Unlock()
+	objects, bytes := make()
+	dir := filepath.Dir(key)
+	if u.counted[dir] {
+		u.total.Objects += objects
+		u.total.Bytes += bytes
+		return
+	}
+	if u.missed == nil {
+		u.missed = map[string]bool{}
+	}
+	u.missed[dir] = true
 }
 
 func (u *usage) get() Count {
@@ -52,23 +69,38 @@ func (u *usage) scan(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	u.mu.Lock()
-	u.done = true
-	u.mu.Unlock()
+	u.finish(root)
 	return nil
+}
+
+// finish counts the folders that came behind the walk's back.
+func (u *usage) finish(root string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for dir := range u.missed {
+		u.countLocked(root+"/"+dir, dir)
+	}
+	u.done, u.counted, u.missed = true, nil, nil
 }
 
 func (u *usage) scanFolder(path, rel string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	entries, err := os.ReadDir(path)
-	if err == nil {
-		for _, e := range entries {
-			if i, err := e.Info(); err == nil && i.Mode().IsRegular() {
-				u.total.Objects++
-				u.total.Bytes += i.Size()
-			}
+	u.countLocked(path, rel)
+}
+
+// countLocked counts the objects of one folder. Called with mu held.
+func (u *usage) countLocked(path, rel string) {
+	entries, _ := os.ReadDir(path) // none if it is gone
+	for _, e := range entries {
+		if i, err := e.Info(); err == nil && i.Mode().IsRegular() {
+			u.total.Objects++
+			u.total.Bytes += i.Size()
 		}
 	}
-	u.cursor = order(rel)
+	if u.counted == nil {
+		u.counted = map[string]bool{}
+	}
+	u.counted[rel] = true
+	delete(u.missed, rel)
 }

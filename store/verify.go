@@ -1,10 +1,10 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"sstatefs/remote"
 	"sstatefs/sstate"
@@ -28,32 +28,57 @@ func (s *Store) doubtSize(ctx context.Context, info remote.Info) error {
 	return err
 }
 
-// verify looks at a download once more. An empty archive is none. What no
-// checksum of the server vouches for is decoded: BitBake's files carry
-// checksums of their own.
-func verify(body io.Reader, path, key string) error {
-	n, ok := sstate.ParsePath(key)
-	if !ok {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	head := make([]byte, 4)
-	k, _ := f.ReadAt(head, 0)
-	v, ok := body.(remote.Verifier)
+// A look is what a content seems to be by its first bytes.
+type look int
+
+const (
+	foreign look = iota // somebody's own kind of file
+	fitting             // what its name says
+	empty
+)
+
+// lookAt looks at the beginning of what is called n. The error is the reader's.
+func lookAt(r *bufio.Reader, n sstate.Name) (look, error) {
+	head, err := r.Peek(4)
 	switch {
-	case k == 0 && n.IsArchive():
-		return fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt)
-	case ok && v.Verified():
-		return nil
-	case !sstate.Recognised(head[:k], n):
-		return nil // somebody's own kind of file, not ours to judge
+	case err != nil && err != io.EOF: //nolint:errorlint // what wraps it is a connection that broke
+		return foreign, err
+	case len(head) == 0:
+		return empty, nil
+	case sstate.Recognised(head, n):
+		return fitting, nil
 	}
-	if err := sstate.CheckTransfer(f, n); err != nil {
-		return fmt.Errorf("%s: %w: %w", key, remote.ErrCorrupt, err)
+	return foreign, nil
+}
+
+// decodeBuffer is how much of a download is written at a time while it is
+// decoded, in bytes.
+const decodeBuffer = 256 << 10
+
+// copyVerified copies a body to dst and looks at it on the way. An empty archive
+// is none. What no checksum of the server vouches for is decoded: BitBake's
+// files carry checksums of their own. What has another format than its name says
+// is not ours to judge.
+func copyVerified(dst io.Writer, body io.Reader, key string) error {
+	head := bufio.NewReaderSize(body, 16) // the rest of the body goes past it
+	if n, ok := sstate.ParsePath(key); ok {
+		what, err := lookAt(head, n)
+		v, is := body.(remote.Verifier)
+		switch {
+		case err != nil:
+			return err
+		case what == empty && n.IsArchive():
+			return fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt)
+		case what == fitting && !(is && v.Verifies()):
+			return decodeInto(dst, head, n)
+		}
 	}
-	return nil
+	_, err := head.WriteTo(dst)
+	return err
+}
+
+// decodeInto copies an object to dst and reports whether it decodes.
+func decodeInto(dst io.Writer, object io.Reader, n sstate.Name) error {
+	content := bufio.NewReaderSize(io.TeeReader(object, dst), decodeBuffer)
+	return damaged(sstate.CheckTransfer(content, n))
 }
