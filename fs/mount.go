@@ -186,15 +186,16 @@ func (m *Server) Close() error {
 // CheckMountpoint looks at a folder before it is mounted on: dead is a FUSE
 // mount there whose daemon is gone, a mount that lives is an error.
 func CheckMountpoint(dir string) (dead bool, err error) {
-	var sf unix.Statfs_t
 	done := make(chan error, 1)
-	go func() { done <- unix.Statfs(dir, &sf) }() // a hung mount keeps this goroutine, not us
+	go func() { done <- statfs(dir) }() // a hung mount keeps this goroutine, not us
 	select {
 	case err = <-done:
 	case <-time.After(5 * time.Second):
 		return false, fmt.Errorf("mountpoint %s: a mount there does not answer: sstatefs unmount --force %s", dir, dir)
 	}
-	if errors.Is(err, syscall.ENOTCONN) {
+	// Who waits for a daemon while it dies is told ECONNABORTED, later ones
+	// ENOTCONN (fuse_abort_conn of Linux).
+	if errors.Is(err, syscall.ENOTCONN) || errors.Is(err, syscall.ECONNABORTED) {
 		return true, nil
 	}
 	if err != nil {
@@ -204,4 +205,17 @@ func CheckMountpoint(dir string) (dead bool, err error) {
 		return false, fmt.Errorf("mountpoint %s: %s (%s) is mounted there: sstatefs unmount %s", dir, source, fstype, dir)
 	}
 	return false, nil
+}
+
+// statfs makes a call that a daemon must answer. EIO may come from one that is
+// being killed: the kernel cannot copy the request to it any more
+// (fuse_dev_do_read). The next call finds it gone.
+func statfs(dir string) error {
+	var sf unix.Statfs_t
+	err := unix.Statfs(dir, &sf)
+	for n := 0; n < 20 && errors.Is(err, syscall.EIO); n++ {
+		time.Sleep(50 * time.Millisecond)
+		err = unix.Statfs(dir, &sf)
+	}
+	return err
 }
