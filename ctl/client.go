@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,7 +48,10 @@ func newClient(info MountInfo) *Client {
 		return conn, nil
 	}
 	return &Client{info: info, http: &http.Client{
-		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		Transport: &http.Transport{
+			DialContext: dial, DisableKeepAlives: true,
+			ExpectContinueTimeout: silence, WriteBufferSize: 64 << 10,
+		},
 	}}
 }
 
@@ -100,10 +104,18 @@ func (c *Client) Unmount(
 	return result, err
 }
 
-// Events calls fn with each event, a JSON object without its newline, until
-// ctx is done, fn fails or the mount ends.
-func (c *Client) Events(ctx context.Context, fn func(event []byte) error) error {
-	return c.lines(ctx, http.MethodGet, "events", nil, func(text []byte) (bool, error) {
+// Events calls fn with each event of these kinds, all if there are none: a JSON
+// object without its newline, until ctx is done, fn fails or the mount ends.
+func (c *Client) Events(ctx context.Context, kinds []store.EventKind, fn func(event []byte) error) error {
+	verb := "events"
+	if len(kinds) > 0 {
+		words := make([]string, len(kinds))
+		for i, kind := range kinds {
+			words[i] = string(kind)
+		}
+		verb += "?types=" + strings.Join(words, ",")
+	}
+	return c.lines(ctx, http.MethodGet, verb, nil, func(text []byte) (bool, error) {
 		return false, fn(text)
 	})
 }
@@ -175,9 +187,11 @@ func (c *Client) lines(
 		if len(in.Bytes()) == 0 {
 			continue
 		}
+		watchdog.Stop() // who prints may wait for a pager: that is no silence
 		if last, err := fn(in.Bytes()); last || err != nil {
 			return err
 		}
+		watchdog.Reset(silence)
 	}
 	if in.Err() != nil {
 		return c.failure(ctx, in.Err())
@@ -218,10 +232,25 @@ func (c *Client) failure(ctx context.Context, err error) error {
 		}
 	case ctx.Err() != nil:
 		return &Error{Kind: KindInterrupted, Message: "interrupted"}
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+	case isNobody(err), errors.Is(err, syscall.ECONNRESET) && c.isGone(ctx):
 		return deadError(c.info.Mountpoint)
 	}
 	return c.unreachable(err)
+}
+
+// isNobody tells that nobody listens on a socket.
+func isNobody(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+}
+
+// isGone asks again after a connection was reset: by a daemon that was being
+// killed nobody is served any more.
+func (c *Client) isGone(ctx context.Context) bool {
+	conn, err := dialSocket(ctx, c.info.Socket)
+	if err == nil {
+		conn.Close()
+	}
+	return isNobody(err)
 }
 
 func (c *Client) unreachable(err error) error {

@@ -13,15 +13,29 @@
 //
 //	GET  /v1/status    one Status
 //	GET  /v1/stats     one store.Stats
-//	GET  /v1/events    one store.Event a line; an empty line is a heartbeat
+//	GET  /v1/events    one store.Event a line; an empty line is a heartbeat;
+//	                   ?types=a,b for some of them
 //	POST /v1/flush     FlushRequest, then a stream
 //	POST /v1/refresh   a stream
 //	POST /v1/trim      a stream
+//	POST /v1/fetch     FetchRequest, then a stream
 //	POST /v1/unmount   UnmountRequest, then a stream
 //
 // A stream is JSON, one object a line: any number of {"progress":...}, at least
 // one a second, and at the end {"result":...} or {"error":...}. A stream that
 // ends without either was cut.
+//
+// # The remote of a mount
+//
+// Client.Remote is a remote.Remote that asks the mount: below /v1/remote/ there
+// is a verb for each method of a Remote and of its optional interfaces, with key
+// or prefix in the query. An answer is lines of text, in which a blank line is a
+// heartbeat, and ends as a stream does, where "failures" holds the errors of the
+// remote with their kinds. Listings are "SIZE TIME KEY" lines, TIME in
+// nanoseconds since 1970; a body comes in pieces, each after a line with its
+// length. What is to be put waits in the mount until it is whole, a large one in
+// a file of the cache that has no name. The work ends with its client. It does
+// not keep short verbs waiting: see connectionLimit.
 //
 // # Places
 //

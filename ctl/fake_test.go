@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ type fakeStore struct {
 	hang    chan struct{} // when not nil, Status hangs until it is closed
 	refresh error         // of Refresh
 
-	mu     sync.Mutex // guards closed
+	mu     sync.Mutex // guards closed and warmed
 	closed int        // calls of Close
+	warmed []int64    // of the calls of Warm
 }
 
 func newFakeStore() *fakeStore { return &fakeStore{sent: make(chan struct{})} }
@@ -121,6 +123,7 @@ func (f *fakeMount) isDetached() bool {
 type fakeListener struct {
 	events chan store.Event
 	closed chan struct{}
+	lost   atomic.Int64 // once nothing is in events
 	once   sync.Once
 }
 
@@ -129,7 +132,12 @@ func newFakeListener() *fakeListener {
 }
 
 func (f *fakeListener) C() <-chan store.Event { return f.events }
-func (f *fakeListener) Close()                { f.once.Do(func() { close(f.closed) }) }
+func (f *fakeListener) Lost() (store.Event, bool) {
+	n := f.lost.Swap(0)
+	return store.Event{Kind: store.EventLost, Count: n}, n > 0
+}
+
+func (f *fakeListener) Close() { f.once.Do(func() { close(f.closed) }) }
 
 // testHost is a machine of its own below a temporary folder.
 func testHost(t *testing.T) Host {

@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 )
@@ -52,6 +53,26 @@ func (h Host) absence(table Table, mountpoint string) error {
 		}
 	}
 	return deadError(mountpoint)
+}
+
+// Mountpoints are those of this user, for root of everybody, as far as that can
+// be said without asking a daemon, which might hang: a shell waits for it.
+func (h Host) Mountpoints() []string {
+	table, err := ReadTable()
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, info := range h.records() {
+		all = append(all, info.Mountpoint)
+	}
+	for _, e := range table {
+		if e.Ours() && (e.UID == h.UID || h.UID == 0) {
+			all = append(all, e.Mountpoint)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Mounts asks every mount of this machine that the user may ask, all at once,

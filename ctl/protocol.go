@@ -41,7 +41,8 @@ type MountStatus struct {
 // Status is what `sstatefs status` shows of one mount. The JSON keys are
 // stable: those of store.Status, and mount.
 type Status struct {
-	Mount MountStatus `json:"mount"`
+	Mount MountStatus  `json:"mount"`
+	Clean *CleanStatus `json:"clean,omitempty"` // nil for a mount that does not clean its remote by itself
 	store.Status
 }
 
@@ -76,13 +77,17 @@ type UnmountResult struct {
 // Progress is what a long verb tells meanwhile.
 type Progress struct {
 	Queue store.QueueStatus `json:"queue"`
+	Fetch *store.WarmResult `json:"fetch,omitempty"` // of the verb fetch
 }
 
-// line is one line of a stream. One of the three is set.
+// line is one line of a stream. One of the first three is set.
 type line struct {
 	Progress *Progress       `json:"progress,omitempty"`
 	Result   json.RawMessage `json:"result,omitempty"`
 	Error    *Error          `json:"error,omitempty"`
+
+	// Failures are the errors of a remote that Error sums up.
+	Failures []remoteFailure `json:"failures,omitempty"`
 }
 
 // Duration is a time.Duration that reads "5m0s" in JSON.

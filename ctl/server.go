@@ -13,13 +13,14 @@ import (
 	"sync"
 	"time"
 
+	"sstatefs/remote"
 	"sstatefs/store"
 )
 
 // Limits of the server. A client that goes beyond them is no command of ours.
 const (
-	connectionLimit = 64               // open at a time
-	listenerLimit   = 32               // of those, following events: short verbs must still get through
+	connectionLimit = 192              // open at a time
+	listenerLimit   = 32               // of those, following events; remoteCalls and remoteStreams ask the remote: short verbs must still get through
 	bodyLimit       = 64 << 10         // bytes of a request
 	readTimeout     = 5 * time.Second  // for the header, and again for the body
 	idleTimeout     = 30 * time.Second // of a connection between two requests
@@ -34,6 +35,7 @@ const DefaultFlush = 5 * time.Minute
 // Listener follows the events of a store. A store.Listener is one.
 type Listener interface {
 	C() <-chan store.Event
+	Lost() (store.Event, bool)
 	Close()
 }
 
@@ -42,6 +44,7 @@ type ServerOptions struct {
 	Session *Session
 	Claim   *Claim                    // says where the socket is; the Server releases it
 	Listen  func(buffer int) Listener // of the store's events
+	Remote  remote.Remote             // the store's, for commands that look after it; nil for none
 	Logger  *slog.Logger              // nil discards
 }
 
@@ -74,7 +77,7 @@ func Serve(o ServerOptions) (*Server, error) {
 		listeners: make(chan struct{}, listenerLimit), stopping: make(chan struct{}),
 	}
 	s.http = &http.Server{
-		Handler:           s.guard(s.routes()),
+		Handler:           s.guard(s.routes(o.Remote)),
 		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    bodyLimit,
@@ -117,7 +120,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-func (s *Server) routes() http.Handler {
+func (s *Server) routes(r remote.Remote) http.Handler {
 	late := `{"error":{"kind":"unreachable","message":"the mount is too busy to answer"}}`
 	short := func(h http.HandlerFunc) http.Handler {
 		return http.TimeoutHandler(h, shortVerb, late)
@@ -125,11 +128,14 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", short(s.status))
 	mux.Handle("GET /v1/stats", short(s.stats))
+	mux.Handle("GET /v1/misses", short(s.misses))
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("POST /v1/flush", s.flush)
 	mux.HandleFunc("POST /v1/refresh", s.refresh)
 	mux.HandleFunc("POST /v1/trim", s.trim)
+	mux.HandleFunc("POST /v1/fetch", s.fetch)
 	mux.HandleFunc("POST /v1/unmount", s.unmount)
+	s.remoteRoutes(mux, r)
 	return mux
 }
 
@@ -159,9 +165,22 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		s.log.Debug("control request", "method", r.Method, "path", r.URL.Path, "uid", uid)
-		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+		if limit := limitOf(r.URL.Path); limit > 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// limitOf bounds the body of a request, in bytes; 0 is no limit.
+func limitOf(path string) int64 {
+	switch path {
+	case "/v1/remote/" + verbPut:
+		return 0 // its size is in the query
+	case "/v1/remote/" + verbDelete:
+		return deleteLimit
+	}
+	return bodyLimit
 }
 
 // decode reads the body of a request, which may be empty.

@@ -98,7 +98,7 @@ func TestEventsEndWithTheServer(t *testing.T) {
 	got := make(chan string, 8)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- m.client.Events(testContext(t), func(event []byte) error {
+		ended <- m.client.Events(testContext(t), nil, func(event []byte) error {
 			got <- string(event)
 			return nil
 		})
@@ -116,15 +116,63 @@ func TestEventsEndWithTheServer(t *testing.T) {
 	<-m.listener.closed
 }
 
+// Who was too slow is told so although nothing happens any more, and what
+// happened before the end is told too.
+func TestEventsTellWhatWasLost(t *testing.T) {
+	m := serveFakes(t)
+	m.listener.lost.Store(7)
+	var got []string
+	err := m.client.Events(testContext(t), nil, func(event []byte) error {
+		got = append(got, string(event))
+		if len(got) == 1 { // the heartbeat brought it
+			m.listener.lost.Store(5)
+			m.listener.events <- store.Event{Kind: store.EventSend}
+			m.server.stop()
+		}
+		return nil
+	})
+	if all := strings.Join(got, " "); err != nil || len(got) != 3 || !strings.Contains(got[0], `"count":7`) ||
+		!strings.Contains(got[1], `"send"`) || !strings.Contains(got[2], `"count":5`) {
+		t.Errorf("Events() = %v with %s, want lost 7, send and lost 5", err, all)
+	}
+}
+
 func TestEventsEndWithTheClient(t *testing.T) {
 	m := serveFakes(t)
 	stop := errors.New("enough")
 	m.listener.events <- store.Event{Kind: store.EventHit}
-	err := m.client.Events(testContext(t), func([]byte) error { return stop })
+	err := m.client.Events(testContext(t), nil, func([]byte) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("Events() = %v, want %v", err, stop)
 	}
 	<-m.listener.closed
+}
+
+func TestEventsOfSomeTypes(t *testing.T) {
+	m := serveFakes(t)
+	for _, kind := range []store.EventKind{store.EventHit, store.EventSend, store.EventLost, store.EventMiss, store.EventRemove} {
+		m.listener.events <- store.Event{Kind: kind}
+	}
+	var got []string
+	stop := errors.New("enough")
+	err := m.client.Events(testContext(t), []store.EventKind{store.EventSend, store.EventRemove}, func(event []byte) error {
+		var e store.Event
+		if err := json.Unmarshal(event, &e); err != nil {
+			return err
+		}
+		got = append(got, string(e.Kind))
+		if e.Kind == store.EventRemove {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) || strings.Join(got, " ") != "send lost remove" {
+		t.Errorf("Events() = %v with %v, want send, what was lost and remove", err, got)
+	}
+	err = m.client.Events(testContext(t), []store.EventKind{"foo"}, func([]byte) error { return nil })
+	if !IsKind(err, KindRequest) {
+		t.Errorf("Events(foo) = %v, want KindRequest", err)
+	}
 }
 
 // A verb must not outlive its client for long: an interrupted flush stops.

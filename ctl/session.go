@@ -22,6 +22,7 @@ type Store interface {
 	Flush(ctx context.Context, progress func(store.QueueStatus)) (store.Left, error)
 	Refresh(ctx context.Context) (store.IndexStatus, error)
 	Trim(ctx context.Context) (store.TrimResult, error)
+	Warm(ctx context.Context, keys []string, o store.WarmOptions, progress func(store.WarmResult)) (store.WarmResult, error)
 	Close(ctx context.Context) (store.Left, error)
 }
 
@@ -46,8 +47,9 @@ type Session struct {
 
 	ending sync.Mutex // held while a mount is being detached, one at a time
 
-	mu    sync.Mutex // guards what follows
-	phase Phase
+	mu       sync.Mutex // guards what follows
+	phase    Phase
+	cleaning func() CleanStatus // nil for a mount that does not clean
 
 	closing sync.Once
 	hurry   func()        // ends the draining of Close
@@ -89,6 +91,7 @@ func (s *Session) Status() Status {
 			Passthrough:   s.mount.Passthrough(),
 			UptimeSeconds: time.Since(s.info.Since).Seconds(),
 		},
+		Clean:  s.cleanStatus(),
 		Status: s.store.Status(),
 	}
 }
@@ -100,6 +103,7 @@ func (s *Session) Flush(
 ) (store.Left, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	progress(Progress{Queue: s.store.Status().Queue}) // the store asks the remote first, which may take its time
 	left, err := s.store.Flush(limited, func(q store.QueueStatus) { progress(Progress{Queue: q}) })
 	if ctx.Err() != nil {
 		return left, ctx.Err()

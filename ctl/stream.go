@@ -12,10 +12,12 @@ import (
 // several of them for a hung daemon.
 const heartbeat = time.Second
 
-// lineWriter writes a stream. A client that does not read is cut off.
+// lineWriter writes a stream. A client that does not read is cut off, unless
+// the writer is patient.
 type lineWriter struct {
-	w    http.ResponseWriter
-	conn *http.ResponseController
+	w       http.ResponseWriter
+	conn    *http.ResponseController
+	patient bool
 }
 
 func newLineWriter(w http.ResponseWriter) *lineWriter {
@@ -34,8 +36,10 @@ func (l *lineWriter) write(v any) error {
 func (l *lineWriter) blank() error { return l.raw([]byte("\n")) }
 
 func (l *lineWriter) raw(text []byte) error {
-	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+	if !l.patient {
+		if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
 	}
 	if _, err := l.w.Write(text); err != nil {
 		return err

@@ -65,6 +65,26 @@ func (t Table) At(path string) (TableEntry, bool) {
 	return TableEntry{}, false
 }
 
+// Above finds the mount that a path is on, or is the mountpoint of. The path is
+// one that Resolve gave.
+func (t Table) Above(path string) (TableEntry, bool) {
+	for dir := path; ; dir = filepath.Dir(dir) {
+		if e, ok := t.At(dir); ok {
+			return e, true
+		}
+		if dir == "/" || dir == "." {
+			return TableEntry{}, false
+		}
+	}
+}
+
+// MayHang tells whether to look into a folder, given as Resolve does, needs a
+// daemon or a server.
+func (t Table) MayHang(path string) bool {
+	e, ok := t.Above(path)
+	return ok && e.mayHang()
+}
+
 // parseTable reads the format of proc_pid_mountinfo(5).
 func parseTable(r io.Reader) (Table, error) {
 	var t Table

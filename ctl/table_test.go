@@ -35,6 +35,26 @@ func TestParseTable(t *testing.T) {
 	}
 }
 
+func TestAbove(t *testing.T) {
+	table, err := parseTable(strings.NewReader(sampleTable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/mnt/my sstate": "/mnt/my sstate", "/mnt/my sstate/ab/cd": "/mnt/my sstate", "/mnt/my sstate2": "/", "/": "/",
+	} {
+		if e, ok := table.Above(path); !ok || e.Mountpoint != want {
+			t.Errorf("Above(%q) = %q, %v, want %q", path, e.Mountpoint, ok, want)
+		}
+	}
+	if !table.MayHang("/mnt/other/x") || table.MayHang("/mnt") {
+		t.Error("MayHang() does not tell what may hang")
+	}
+	if e, ok := table[1:].Above("/home"); ok {
+		t.Errorf("Above() = %+v without a root", e)
+	}
+}
+
 func TestReadTable(t *testing.T) {
 	table, err := ReadTable()
 	if err != nil {

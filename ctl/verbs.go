@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// eventBuffer is how many events wait for a listener before it loses some: a
-// build's burst of lookups while the command prints.
-const eventBuffer = 4096
-
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, s.session.Status())
 }
@@ -67,37 +63,4 @@ func (s *Server) unmount(w http.ResponseWriter, r *http.Request) {
 		}
 		return result, err
 	})
-}
-
-// events follows the store until the client or the server ends.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.listeners <- struct{}{}:
-		defer func() { <-s.listeners }()
-	default:
-		writeError(w, http.StatusServiceUnavailable, &Error{
-			Kind: KindFailed, Message: "too many listeners follow the events of this mount",
-		})
-		return
-	}
-	listener := s.listen(eventBuffer)
-	defer listener.Close()
-	out := newLineWriter(w)
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	for err := out.blank(); err == nil; {
-		select {
-		case event, ok := <-listener.C():
-			if !ok {
-				return
-			}
-			err = out.write(event)
-		case <-beat.C:
-			err = out.blank()
-		case <-s.stopping:
-			return
-		case <-r.Context().Done():
-			return
-		}
-	}
 }
