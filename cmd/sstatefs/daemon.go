@@ -45,13 +45,13 @@ func (p *program) startDaemon(ctx context.Context) error {
 		ExtraFiles:  []*os.File{write},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	ctx, stop := interruptible(ctx) // before there is a child to end
+	defer stop()
 	err = child.Start()
 	write.Close()
 	if err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = child.Process.Signal(syscall.SIGTERM) })()
 	return p.await(child, read)
 }

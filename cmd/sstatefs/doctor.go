@@ -22,6 +22,11 @@ REMOTE is a directory or URL as mount takes it, or a MOUNTPOINT: then the mount
 is asked. Whether REMOTE can be written to is found out by writing an object
 that is removed again; --read-only does without.`
 
+const doctorExample = `  sstatefs doctor
+  sstatefs doctor 's3://sstate/main?region=eu-central-1'
+  sstatefs doctor --read-only https://cache.example.com/sstate
+  sstatefs doctor /srv/sstate`
+
 // verdict is how a check came out. The words are stable.
 type verdict string
 
@@ -69,11 +74,11 @@ type doctorFlags struct {
 func (p *program) doctorCommand() *cobra.Command {
 	var flags doctorFlags
 	cmd := &cobra.Command{
-		Use:               "doctor [flags] [REMOTE]",
-		Short:             "is this machine, and that remote, ready? each check with its mend",
-		Long:              doctorText,
-		Args:              wantArgs("[REMOTE]"),
-		ValidArgsFunction: folders,
+		Use:     "doctor [flags] [REMOTE]",
+		Short:   "is this machine, and that remote, ready? each check with its mend",
+		Long:    doctorText,
+		Example: doctorExample,
+		Args:    wantArgs("[REMOTE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -106,14 +111,15 @@ func (p *program) doctor(ctx context.Context, flags *doctorFlags, args []string)
 	case len(args) > 0:
 		err = d.remote(ctx, flags, args[0])
 	}
-	if ctx.Err() != nil {
-		return errors.New("doctor: interrupted")
-	}
-	if err != nil {
+	stopped := ctx.Err() != nil
+	if err != nil && !stopped {
 		return err
 	}
 	if err := p.printDiagnosis(d); err != nil {
 		return err
+	}
+	if stopped {
+		return errors.New("doctor: interrupted: these are not all checks")
 	}
 	return d.failure()
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sstatefs/ctl"
@@ -15,7 +17,7 @@ import (
 const (
 	openLimit   = 30 * time.Second
 	rightsLimit = time.Minute
-	closeLimit  = 2 * time.Second
+	closeLimit  = 500 * time.Millisecond // less than a person waits after Ctrl-C
 )
 
 // remote checks a remote. Its error is one of usage; what is wrong with the
@@ -50,7 +52,7 @@ func (d *diagnosis) notOpened(ctx context.Context, err error) error {
 	if code == exitUsage || ctx.Err() != nil {
 		return err
 	}
-	d.blame("remote", "reachable", verdictFail, err)
+	d.blameRemote("reachable", err)
 	d.unreachable = code == exitUnreachable
 	return nil
 }
@@ -88,6 +90,9 @@ func (d *diagnosis) abilities(traits store.RemoteTraits, all []store.RemoteAbili
 	d.Remote.Traits, d.Remote.Abilities = &traits, all
 	touch := false
 	for _, a := range all {
+		if a.Name == "clock" && d.noted("remote", a.Name) {
+			continue // measured just now
+		}
 		v := verdictOK
 		if a.Warn != "" {
 			v = verdictWarn
@@ -100,6 +105,37 @@ func (d *diagnosis) abilities(traits store.RemoteTraits, all []store.RemoteAbili
 		d.note("ability", "touch", verdictWarn, "times cannot be refreshed: what is used looks unused")
 		d.mend("do not clean this remote by age")
 	}
+}
+
+// blameRemote notes a check of the remote that failed, with a mend in any case.
+func (d *diagnosis) blameRemote(check string, err error) {
+	d.blame("remote", check, verdictFail, err)
+	if d.Findings[len(d.Findings)-1].Mend == "" {
+		d.mend(mendRemote(check, err))
+	}
+}
+
+// mendRemote is what to do when a remote that was opened fails a check.
+func mendRemote(check string, err error) string {
+	if !errors.Is(err, remote.ErrPermission) {
+		return "check the address, the network and the server; its log may have the reason"
+	}
+	switch check {
+	case "list":
+		return "let this user list (of S3: s3:ListBucket), else each name is a request"
+	case "read":
+		return "let this user read (of S3: s3:GetObject)"
+	case "write":
+		return "let this user write (of S3: s3:PutObject), or mount --read-only"
+	case "delete":
+		return "let this user delete (of S3: s3:DeleteObject): clean and remove need it"
+	}
+	return "check the user, its password or keys, and what the server lets it do"
+}
+
+// noted tells whether a check was made.
+func (d *diagnosis) noted(area, check string) bool {
+	return slices.ContainsFunc(d.Findings, func(f finding) bool { return f.Area == area && f.Check == check })
 }
 
 // mounted notes what a mount knows of its remote.

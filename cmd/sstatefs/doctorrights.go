@@ -36,8 +36,8 @@ func (p *patient) reach(ctx context.Context) bool {
 	for range probes {
 		start := time.Now()
 		if err := p.guard.ProbeNow(ctx); err != nil {
-			p.d.blame("remote", "reachable", verdictFail, err)
-			p.d.unreachable = true
+			p.d.blameRemote("reachable", err)
+			p.d.unreachable = exitCode(err) == exitUnreachable
 			return false
 		}
 		times = append(times, time.Since(start))
@@ -83,7 +83,7 @@ func (p *patient) list(ctx context.Context) {
 	case errors.Is(err, errSeen):
 		p.d.note("remote", "list", verdictOK, "allowed")
 	default:
-		p.d.blame("remote", "list", verdictFail, err)
+		p.d.blameRemote("list", err)
 	}
 }
 
@@ -98,7 +98,7 @@ func (p *patient) read(ctx context.Context) {
 		body.Close()
 	}
 	if err != nil {
-		p.d.blame("remote", "read", verdictFail, err)
+		p.d.blameRemote("read", err)
 		return
 	}
 	p.d.note("remote", "read", verdictOK, "allowed")
@@ -118,7 +118,7 @@ func (p *patient) write(ctx context.Context, readOnly bool) {
 	key := remote.Key("sstatefs-doctor-" + strings.ToLower(rand.Text()))
 	start := time.Now()
 	if err := p.guard.Put(ctx, key, words("sstatefs doctor\n"), remote.PutOptions{Create: true}); err != nil {
-		p.d.blame("remote", "write", verdictFail, err)
+		p.d.blameRemote("write", err)
 		return
 	}
 	took := time.Since(start)
@@ -128,7 +128,7 @@ func (p *patient) write(ctx context.Context, readOnly bool) {
 	}
 	p.d.note("remote", "write", verdictOK, "allowed")
 	if err := p.guard.Delete(ctx, key); err != nil {
-		p.d.blame("remote", "delete", verdictFail, err)
+		p.d.blameRemote("delete", err)
 		return
 	}
 	p.d.note("remote", "delete", verdictOK, "allowed")

@@ -80,11 +80,19 @@ func (s *serving) farewell(left store.Left) error {
 		return err
 	}
 	if s.flags.daemon {
-		s.log.Info("unmounted, everything is sent", "mountpoint", s.plan.mountpoint)
+		s.log.Info(unmountedText(s.store.Status().ReadOnly), "mountpoint", s.plan.mountpoint)
 		return nil
 	}
-	fmt.Fprintf(s.p.stderr, "sstatefs: %s is unmounted, everything is sent\n", s.plan.mountpoint)
+	fmt.Fprintf(s.p.stderr, "sstatefs: %s is %s\n", s.plan.mountpoint, unmountedText(s.store.Status().ReadOnly))
 	return nil
+}
+
+// unmountedText says that nothing is left to be sent.
+func unmountedText(readOnly bool) string {
+	if readOnly {
+		return "unmounted, read-only: what was published stays in the cache directory"
+	}
+	return "unmounted, everything is sent"
 }
 
 func (s *serving) queued() int64 { return s.store.Status().Queue.Objects }

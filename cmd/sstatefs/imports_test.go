@@ -17,15 +17,17 @@ import (
 // has the reasons. A room that is not named may import all, tests may too.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"sstate":        {},
-		"remote":        {},
-		"remote/*":      {"remote"},
-		"remote/s3":     {"remote", "remote/transport"},
-		"remote/webdav": {"remote", "remote/transport"},
-		"store":         {"remote", "sstate"},
-		"fs":            {"store"},
-		"ctl":           {"remote", "sstate", "store"},
-		"cmd/sstatefs":  {"cmd/*", "ctl", "fs", "remote", "remote/*", "sstate", "store"},
+		"sstate":         {},
+		"sstate/siginfo": {},
+		"remote":         {},
+		"remote/*":       {"remote", "remote/failpoint"},
+		"remote/s3":      {"remote", "remote/markup", "remote/transport"},
+		"remote/webdav":  {"remote", "remote/markup", "remote/transport"},
+		"store":          {"remote", "remote/failpoint", "sstate"},
+		"fs":             {"store"},
+		"ctl":            {"remote", "sstate", "store"},
+		"ctl/upkeep":     {"remote", "sstate", "sstate/siginfo"},
+		"cmd/sstatefs":   {"cmd/*", "ctl", "ctl/*", "fs", "remote", "remote/*", "sstate", "sstate/*", "store"},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sstatefs/remote"
 	"sstatefs/store"
 )
 
@@ -30,6 +31,7 @@ const mountExample = `  sstatefs mount /nfs/sstate /srv/sstate
   sstatefs mount --daemon --cache-size 100G file:///nfs/sstate /srv/sstate
   sstatefs mount 's3://sstate/main?region=eu-central-1' /srv/sstate
   sstatefs mount 's3://sstate?endpoint=https://minio.example:9000&path_style=true' /srv/sstate
+  sstatefs mount --clean-every 24h --clean-max-age 30d /nfs/sstate /srv/sstate
   sstatefs mount --password-file ~/.sstate-password https://ci@dav.example/sstate /srv/sstate`
 
 // mountFlags are the flags of mount.
@@ -52,6 +54,7 @@ type mountFlags struct {
 	allowOther     bool
 	daemon         bool
 	controlSocket  string
+	regular        regularFlags
 	logLevel       *choiceValue
 	logFormat      *choiceValue
 }
@@ -68,6 +71,9 @@ func (p *program) mountCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.jobs < 1 {
 				return usage(helpOf(cmd), "mount: --jobs %d: must be at least 1", flags.jobs)
+			}
+			if err := flags.regular.check(&flags); err != nil {
+				return err
 			}
 			return p.mount(cmd.Context(), &flags, args[0], args[1])
 		},
@@ -102,6 +108,7 @@ func (f *mountFlags) add(cmd *cobra.Command) {
 	set.BoolVar(&f.allowOther, "allow-other", false, "let other users use the mount")
 	set.BoolVar(&f.daemon, "daemon", false, "return when the mount answers and serve it in the background")
 	set.StringVar(&f.controlSocket, "control-socket", "", "where status, unmount and the others talk to the mount (default below $XDG_RUNTIME_DIR)")
+	f.regular.add(cmd)
 	f.accessFlags.add(cmd)
 	f.logLevel = choice(cmd, "log-level", "what to log", "info", "debug", "warn", "error")
 	f.logFormat = choice(cmd, "log-format", "how to log", "text", "json")
@@ -132,8 +139,13 @@ func (f *mountFlags) storeOptions(plan mountPlan) (store.Options, error) {
 		ReadOnly:       f.readOnly,
 		Jobs:           f.jobs,
 		SharedMount:    f.allowOther,
+		Now:            utcNow,
+		Guard:          remote.GuardOptions{Now: utcNow},
 	}, nil
 }
+
+// utcNow is the clock of a mount: scripts read its times.
+func utcNow() time.Time { return time.Now().UTC() }
 
 // tiny is no free space at all: the zero value of an option is its default.
 const tiny = 1e-15

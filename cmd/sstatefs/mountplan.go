@@ -46,6 +46,9 @@ func planMount(flags *mountFlags, address, mountpoint string) (mountPlan, error)
 	if plan.access, err = flags.accessFlags.access(); err != nil {
 		return plan, err
 	}
+	if mountpoint, err = mountDir(mountpoint); err != nil {
+		return plan, usage("sstatefs mount --help", "mount: %w", err)
+	}
 	if plan.mountpoint, err = table.Resolve(mountpoint); err != nil {
 		return plan, err
 	}

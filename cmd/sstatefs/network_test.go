@@ -23,7 +23,7 @@ const (
 )
 
 // The scripts of testdata/network have real servers: $S3 and $DAV are fresh
-// roots, $MIRROR is a plain web server over the folder mirror, and $DOOR is
+// roots, whose files are in $S3DIR and $DAVDIR, $MIRROR is a plain web server over the folder mirror, and $DOOR is
 // what $DAV is over TLS for user ci, whose authority is in ca.pem; $PLAINDOOR
 // asks it without TLS.
 func TestNetworkScripts(t *testing.T) {
@@ -49,7 +49,9 @@ func setupNetwork(t *testing.T, env *testscript.Env, store, dav *servers.Server,
 	folder := dav.Sub(t, name)
 	mirror := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(env.WorkDir, "mirror"))))
 	env.Defer(mirror.Close)
-	env.Setenv("S3", store.Sub(t, name).Address)
+	bucket := store.Sub(t, name)
+	env.Setenv("S3", bucket.Address)
+	env.Setenv("S3DIR", bucket.Data)
 	env.Setenv("S3URL", store.URL)
 	env.Setenv("DAV", folder.Address)
 	env.Setenv("DAVDIR", folder.Data)

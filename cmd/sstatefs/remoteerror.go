@@ -45,10 +45,46 @@ func remoteError(address string, err error) error {
 			code: exitUnreachable, err: fmt.Errorf("remote directory %s: does not exist", dir),
 			hint: "mkdir -p " + dir + " (for a new cache; a share must be mounted first)",
 		}
+	case isOtherThanFolder(address):
+		dir, _, _ := remote.Directory(address)
+		return &failure{code: exitUsage, err: fmt.Errorf("remote directory %s: not a directory", dir)}
 	case !errors.As(err, &kind): // what the address asks for makes no sense
 		return addressError(address, err, "")
 	}
 	return &failure{code: openCode(err), err: err, hint: mendOf(address, err)}
+}
+
+// targetError is remoteError for a verb that looks after a remote: a directory
+// that is missing is one that was meant to be there.
+func targetError(address string, err error) error {
+	err = remoteError(address, err)
+	var f *failure
+	switch {
+	case !errors.As(err, &f):
+	case missingFolder(address):
+		return &failure{code: f.code, err: f.err, hint: "check the name, and that the share is mounted"}
+	case f.hint == "" && f.code == exitUnreachable:
+		return &failure{code: f.code, err: f.err, hint: "sstatefs doctor " + address}
+	}
+	return err
+}
+
+// workError says at what and where work failed, and what may help: a backend
+// knows neither the command nor the whole address.
+func workError(what, arg string, t *target, err error) error {
+	var known *failure
+	var kind *remote.Error
+	if !errors.As(err, &kind) || errors.As(err, &known) {
+		return err
+	}
+	f := &failure{code: exitCode(err), err: err, hint: mendOf(arg, err)}
+	if !strings.Contains(err.Error(), t.name) {
+		f.err = fmt.Errorf("%s: %s: %w", what, t.name, err)
+	}
+	if f.hint == "" && f.code == exitUnreachable {
+		f.hint = "sstatefs doctor " + arg
+	}
+	return f
 }
 
 // missingFolder tells of a directory that was never used: nothing makes one by
@@ -58,17 +94,36 @@ func missingFolder(address string) bool {
 	return err == nil && isMissing(dir)
 }
 
-// isMissing tells whether a path does not exist. A server that hangs is not
-// waited for.
+// isOtherThanFolder tells of the path of a file.
+func isOtherThanFolder(address string) bool {
+	dir, _, err := remote.Directory(address)
+	return err == nil && isFile(dir)
+}
+
+// isMissing tells whether a path does not exist.
 func isMissing(path string) bool {
-	missing := make(chan bool, 1)
-	go func() {
+	return soon(func() bool {
 		_, err := os.Lstat(path)
-		missing <- errors.Is(err, os.ErrNotExist)
-	}()
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
+// isFile tells whether a path leads to something that is no directory.
+func isFile(path string) bool {
+	return soon(func() bool {
+		info, err := os.Stat(path)
+		return err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR)
+	})
+}
+
+// soon asks a file system something, and takes no answer for no: a server that
+// hangs is not waited for.
+func soon(ask func() bool) bool {
+	answer := make(chan bool, 1)
+	go func() { answer <- ask() }()
 	select {
-	case m := <-missing:
-		return m
+	case yes := <-answer:
+		return yes
 	case <-time.After(time.Second):
 		return false
 	}
@@ -93,18 +148,27 @@ func mendOf(address string, err error) string {
 	}
 	var dns *net.DNSError
 	switch {
+	case strings.Contains(err.Error(), "the clocks differ"):
+		return "let both machines set their clocks by NTP: timedatectl set-ntp true"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "check the name of the host, and of the proxy if one is set"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "check the port, and that the server runs"
 	case strings.Contains(err.Error(), ": bucket ") && strings.Contains(err.Error(), " does not exist at "):
 		return "check the name; mount makes no bucket, the tools of the server do"
-	case strings.HasPrefix(address, "http://") && (errors.Is(err, io.EOF) || strings.Contains(err.Error(), "400 Bad Request")):
+	case strings.HasPrefix(address, "http://") && isFirst(err) && (errors.Is(err, io.EOF) || strings.Contains(err.Error(), "400 Bad Request")):
 		return "the server may speak https there: try https:// instead of http://"
 	case errors.Is(err, remote.ErrPermission) && !saysHow(err):
 		return mendRights(address, err)
 	}
 	return ""
+}
+
+// isFirst tells an error of the first request: the server has not answered
+// properly before.
+func isFirst(err error) bool {
+	var kind *remote.Error
+	return errors.As(err, &kind) && strings.HasSuffix(kind.Op, "open")
 }
 
 // saysHow tells that an error names what to set already.

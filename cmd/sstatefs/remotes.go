@@ -38,10 +38,10 @@ type accessFile struct {
 
 func (f *accessFlags) files() []accessFile {
 	return []accessFile{
-		{"password-file", "SSTATEFS_PASSWORD_FILE", "file whose first line is the password of the URL's user", &f.passwordFile},
-		{"ca-file", "SSTATEFS_CA_FILE", "PEM file of authorities to trust beside the system's", &f.caFile},
-		{"cert-file", "SSTATEFS_CERT_FILE", "PEM file of the client certificate", &f.certFile},
-		{"key-file", "SSTATEFS_KEY_FILE", "PEM file of its key, if that is not in --cert-file", &f.keyFile},
+		{"password-file", "SSTATEFS_PASSWORD_FILE", "`file` whose first line is the password of the URL's user", &f.passwordFile},
+		{"ca-file", "SSTATEFS_CA_FILE", "PEM `file` of authorities to trust beside the system's", &f.caFile},
+		{"cert-file", "SSTATEFS_CERT_FILE", "PEM `file` of the client certificate", &f.certFile},
+		{"key-file", "SSTATEFS_KEY_FILE", "PEM `file` of its key, if that is not in --cert-file", &f.keyFile},
 	}
 }
 

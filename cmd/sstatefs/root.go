@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,15 @@ folder) as a local directory that BitBake uses as its SSTATE_DIR. What one build
 host produces, every other host sees.
 
   sstatefs mount /nfs/sstate /srv/sstate      then in local.conf:
-  SSTATE_DIR = "/srv/sstate"`
+  SSTATE_DIR = "/srv/sstate"
+
+Every command ends with 0 when it is done, 1 when it failed, 2 when it was typed
+wrong, 3 when it is done in part or this remote cannot do it, 4 when the mount or
+the remote cannot be reached. Results go to stdout, all talk to stderr.
+
+With --json a result is one JSON object, or one a line where list, events and
+--watch print many. Its keys are stable: sizes are bytes, what ends in _seconds
+is a duration, times are RFC 3339 in UTC. An error stays a line on stderr.`
 
 func (p *program) rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -38,8 +47,15 @@ func (p *program) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print the result as JSON with stable keys")
 	root.AddCommand(
 		p.mountCommand(), p.unmountCommand(), p.statusCommand(), p.statsCommand(), p.eventsCommand(),
-		p.flushCommand(), p.refreshCommand(), p.trimCommand(), p.doctorCommand(), p.versionCommand(), p.completionCommand(),
+		p.flushCommand(), p.refreshCommand(), p.trimCommand(), p.doctorCommand(),
+		p.cleanCommand(), p.removeCommand(),
+		p.analyzeCommand(), p.lintCommand(), p.verifyCommand(),
+		p.diffsigsCommand(), p.dumpsigCommand(),
+		p.infoCommand(), p.showCommand(), p.listCommand(), p.uploadCommand(), p.fetchCommand(),
+		p.versionCommand(), p.completionCommand(),
 	)
+	p.completeArguments(root)
+	root.SetHelpCommand(p.helpCommand(root))
 	return root
 }
 
@@ -49,6 +65,9 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if strings.Contains(args[0], "://") { // it may hold a password
+		return usage("sstatefs --help", "a command is missing before the URL")
+	}
 	hint := "sstatefs --help"
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		hint = "sstatefs " + like[0]
@@ -57,19 +76,29 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 }
 
 // wantArgs checks the number of arguments against their names; one in
-// brackets may be left out.
+// brackets may be left out, a last one with dots given again. No argument is
+// repeated: it may hold a password.
 func wantArgs(names ...string) cobra.PositionalArgs {
-	least := 0
+	least, most := 0, len(names)
 	for _, name := range names {
 		if !strings.HasPrefix(name, "[") {
 			least++
 		}
+		if strings.HasSuffix(name, "...") {
+			most = math.MaxInt
+		}
 	}
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && len(args) <= len(names) {
-			return nil
+		switch n := len(args); {
+		case n < least:
+			missing := strings.ReplaceAll(strings.Join(names[n:least], " and no "), "...", "")
+			return usage(helpOf(cmd), "%s: no %s: want %s", cmd.Name(), missing, strings.Join(names, " "))
+		case n > most && most == 0:
+			return usage(helpOf(cmd), "%s: takes no arguments", cmd.Name())
+		case n > most:
+			return usage(helpOf(cmd), "%s: %s too many: want %s", cmd.Name(), counted(n-most, "argument"), strings.Join(names, " "))
 		}
-		return usage(helpOf(cmd), "%s: want %s, got %d arguments", cmd.Name(), strings.Join(names, " "), len(args))
+		return nil
 	}
 }
 

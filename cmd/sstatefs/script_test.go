@@ -15,7 +15,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sstatefs/ctl"
-	fusefs "sstatefs/fs"
 )
 
 // patience bounds every wait of a script.
@@ -63,32 +62,19 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 	env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "run"))
+	hooks, err := filepath.Abs("../../docs/hooks")
+	if err != nil {
+		return err
+	}
+	env.Setenv("HOOKS", hooks)
 	// A program with the race detector waits a second before it ends.
 	env.Setenv("GORACE", "atexit_sleep_ms=10")
-	env.Defer(func() { sweep(env) })
+	stop := watch(env, scriptLimit)
+	env.Defer(func() {
+		stop()
+		sweep(env)
+	})
 	return nil
-}
-
-// sweep ends what a script left behind, so that a failed one takes nothing
-// down with it.
-func sweep(env *testscript.Env) {
-	for _, info := range records(env.WorkDir) {
-		_ = syscall.Kill(info.PID, syscall.SIGKILL)
-	}
-	table, err := ctl.ReadTable()
-	if err != nil {
-		env.T().Log(err)
-		return
-	}
-	for _, entry := range table {
-		if strings.HasPrefix(entry.Mountpoint, env.WorkDir+"/") {
-			env.T().Log("left mounted: " + entry.Mountpoint)
-			abort(entry)
-			if err := fusefs.DetachDead(entry.Mountpoint); err != nil {
-				env.T().Log(err)
-			}
-		}
-	}
 }
 
 // records are those of the mounts that a script made.
@@ -142,7 +128,7 @@ func isMounted(ts *testscript.TestScript, dir string) bool {
 func try(ts *testscript.TestScript, args ...string) (stdout string, ok bool) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "GORACE"} {
+	for _, name := range []string{"WORK", "PATH", "HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "GORACE", "HOOKS"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	out, err := cmd.Output()
@@ -173,6 +159,9 @@ func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 		if info.Mountpoint == ts.MkAbs(args[1]) {
 			ts.Setenv("DAEMON", strconv.Itoa(info.PID))
 			ts.Check(syscall.Kill(info.PID, signals[args[0]]))
+			if args[0] == "STOP" { // which takes effect a little later
+				until(ts, "the daemon to stop", func() bool { return stateOf(info.PID) == "T" })
+			}
 			return
 		}
 	}
@@ -184,10 +173,22 @@ func cmdGone(ts *testscript.TestScript, _ bool, _ []string) {
 	pid, err := strconv.Atoi(ts.Getenv("DAEMON"))
 	ts.Check(err)
 	until(ts, "the end of the daemon", func() bool {
-		// A process that nobody has waited for yet is gone all the same.
-		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-		return err != nil || strings.Contains(string(stat), ") Z ")
+		// One that nobody has waited for yet is gone all the same, as soon as its
+		// last thread is.
+		threads, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task/*"))
+		state := stateOf(pid)
+		return state == "" || state == "Z" && len(threads) <= 1
 	})
+}
+
+// stateOf is the letter of a process's state, empty if there is no process.
+func stateOf(pid int) string {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return rest[:min(1, len(rest))]
 }
 
 // cmdPublish publishes an archive the way BitBake does, in a process of its

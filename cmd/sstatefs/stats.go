@@ -25,58 +25,26 @@ name and ten minutes.`
 // misses. --json has all.
 const shownRecipes = 10
 
-type statsFlags struct {
-	watch    bool
-	interval ageValue
-}
-
 func (p *program) statsCommand() *cobra.Command {
-	flags := statsFlags{interval: ageValue{d: 2 * time.Second, min: time.Second}}
+	var flags watchFlags
 	cmd := p.verb("stats [flags]", "hits, misses, transfers and touches of a mount", statsText,
 		func(ctx context.Context, client *ctl.Client) error {
-			if flags.watch {
-				return p.watchStats(ctx, client, flags.interval.d)
-			}
-			return p.stats(ctx, client)
+			return p.look(ctx, &flags, func(w io.Writer) error { return p.stats(ctx, client, w) })
 		})
-	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "print again and again until interrupted")
-	cmd.Flags().Var(&flags.interval, "interval", "time between two prints of --watch")
+	cmd.Example = "  sstatefs stats /srv/sstate\n  sstatefs stats --watch /srv/sstate"
+	flags.add(cmd)
 	return cmd
 }
 
-func (p *program) stats(ctx context.Context, client *ctl.Client) error {
+func (p *program) stats(ctx context.Context, client *ctl.Client, w io.Writer) error {
 	stats, err := client.Stats(ctx)
 	if err != nil {
 		return err
 	}
 	if p.json {
-		return p.printJSON(stats)
+		return writeJSON(w, stats)
 	}
-	return printStats(p.stdout, stats, time.Now())
-}
-
-// home goes to the upper left corner of a terminal and empties it.
-const home = "\x1b[H\x1b[2J"
-
-func (p *program) watchStats(ctx context.Context, client *ctl.Client, interval time.Duration) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		if isTerminal(p.stdout) && !p.json {
-			fmt.Fprint(p.stdout, home)
-		}
-		if err := p.stats(ctx, client); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return printStats(w, stats, time.Now())
 }
 
 // printStats writes counters for people.

@@ -18,26 +18,33 @@ const statusText = `status tells of a mount: its remote and whether it answers, 
 yet, how full the cache is. Without MOUNTPOINT it tells of every mount of this
 machine that you may ask; root may ask all.`
 
+const statusExample = `  sstatefs status
+  sstatefs status --watch /srv/sstate
+  sstatefs status --json /srv/sstate | jq -r .remote.state`
+
 func (p *program) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "status [MOUNTPOINT]",
-		Short:             "remote, queue and cache of one mount or of all",
-		Long:              statusText,
-		Args:              wantArgs("[MOUNTPOINT]"),
-		ValidArgsFunction: folders,
+	var flags watchFlags
+	cmd := &cobra.Command{
+		Use:     "status [flags] [MOUNTPOINT]",
+		Short:   "remote, queue and cache of one mount or of all",
+		Long:    statusText,
+		Example: statusExample,
+		Args:    wantArgs("[MOUNTPOINT]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			if len(args) == 0 {
-				return p.statusOfAll(ctx)
+				return p.look(ctx, &flags, func(w io.Writer) error { return p.statusOfAll(ctx, w, flags.watch) })
 			}
-			return p.statusOf(ctx, args[0])
+			return p.look(ctx, &flags, func(w io.Writer) error { return p.statusOf(ctx, args[0], w) })
 		},
 	}
+	flags.add(cmd)
+	return cmd
 }
 
-func (p *program) statusOf(ctx context.Context, path string) error {
-	client, err := p.host.Dial(path)
+func (p *program) statusOf(ctx context.Context, path string, w io.Writer) error {
+	client, err := p.dial(path)
 	if err != nil {
 		return err
 	}
@@ -46,9 +53,9 @@ func (p *program) statusOf(ctx context.Context, path string) error {
 		return err
 	}
 	if p.json {
-		return p.printJSON(status)
+		return writeJSON(w, status)
 	}
-	return printStatus(p.stdout, status, time.Now())
+	return printStatus(w, status, time.Now())
 }
 
 // allMounts is the answer of `sstatefs status --json`.
@@ -63,7 +70,9 @@ type unreachable struct {
 	Error      string   `json:"error"`
 }
 
-func (p *program) statusOfAll(ctx context.Context) error {
+// statusOfAll goes on when it is to be looked at again: a mount that is dead now
+// may be back then.
+func (p *program) statusOfAll(ctx context.Context, w io.Writer, again bool) error {
 	found, err := p.host.Mounts(ctx)
 	if err != nil {
 		return err
@@ -81,31 +90,34 @@ func (p *program) statusOfAll(ctx context.Context) error {
 		}
 		all.Unreachable = append(all.Unreachable, unreachable{f.Mountpoint, ctl.KindOf(f.Err), f.Err.Error()})
 	}
-	if err := p.printAll(all); err != nil {
+	if err := p.printAll(w, all, again); err != nil {
 		return err
 	}
-	if failed > 0 {
+	if failed > 0 && !again {
 		return &failure{code: exitPart}
 	}
 	return nil
 }
 
-func (p *program) printAll(all allMounts) error {
+func (p *program) printAll(w io.Writer, all allMounts, again bool) error {
 	if p.json {
-		return p.printJSON(all)
+		return writeJSON(w, all)
 	}
 	if len(all.Mounts)+len(all.Unreachable) == 0 {
-		_, err := fmt.Fprintln(p.stderr, "sstatefs: nothing is mounted here")
+		if !again {
+			w = p.stderr
+		}
+		_, err := fmt.Fprintln(w, "sstatefs: nothing is mounted here")
 		return err
 	}
 	now := time.Now()
 	for _, status := range all.Mounts {
-		if err := printStatus(p.stdout, status, now); err != nil {
+		if err := printStatus(w, status, now); err != nil {
 			return err
 		}
 	}
 	for _, u := range all.Unreachable {
-		if _, err := fmt.Fprintf(p.stdout, "%s\n", u.Error); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n", u.Error); err != nil {
 			return err
 		}
 	}
@@ -140,6 +152,9 @@ func printStatus(w io.Writer, s ctl.Status, now time.Time) error {
 		index = "none: the remote is asked for each name"
 	}
 	row("index", index)
+	if s.Clean != nil {
+		row("clean", cleaningText(s.Clean, now))
+	}
 	if mode := modeText(s.Status); mode != "" {
 		row("mode", mode)
 	}

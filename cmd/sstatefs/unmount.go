@@ -21,6 +21,10 @@ A mount that is in use is refused and goes on. --lazy takes its name away now
 and lets it end with its last user; --force ends it now, also when its daemon
 does not answer: files that are open in it fail.`
 
+const unmountExample = `  sstatefs unmount /srv/sstate
+  sstatefs unmount --drain-timeout 20m /srv/sstate
+  sstatefs unmount --lazy /srv/sstate`
+
 // forceGrace is how long --force waits for the daemon beyond --drain-timeout.
 const forceGrace = 15 * time.Second
 
@@ -33,12 +37,12 @@ type unmountFlags struct {
 func (p *program) unmountCommand() *cobra.Command {
 	flags := unmountFlags{drainTimeout: ageValue{d: 5 * time.Minute}}
 	cmd := &cobra.Command{
-		Use:               "unmount [flags] MOUNTPOINT",
-		Aliases:           []string{"umount"},
-		Short:             "send what is left and unmount",
-		Long:              unmountText,
-		Args:              wantArgs("MOUNTPOINT"),
-		ValidArgsFunction: folders,
+		Use:     "unmount [flags] MOUNTPOINT",
+		Aliases: []string{"umount"},
+		Short:   "send what is left and unmount",
+		Long:    unmountText,
+		Example: unmountExample,
+		Args:    wantArgs("MOUNTPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.force && flags.lazy {
 				return usage(helpOf(cmd), "unmount: --force and --lazy exclude each other")
@@ -69,11 +73,14 @@ func (p *program) unmount(ctx context.Context, flags *unmountFlags, path string)
 	if err != nil {
 		return err
 	}
+	if path, err = mountDir(path); err != nil {
+		return err
+	}
 	if path, err = table.Resolve(path); err != nil {
 		return err
 	}
 	_ = os.Chdir("/") // called from within the mount, this process must not be what keeps it busy
-	client, err := p.host.Dial(path)
+	client, err := p.dial(path)
 	if err == nil {
 		err = p.unmountThrough(ctx, client, flags)
 	}
@@ -97,17 +104,30 @@ func (p *program) unmountThrough(ctx context.Context, client *ctl.Client, flags 
 		defer cancel()
 		ctx = limited
 	}
-	show, done := p.progress()
-	result, err := client.Unmount(ctx, ctl.UnmountRequest{DrainTimeout: ctl.Duration(drain), Busy: flags.policy()}, show)
-	done()
-	if err != nil {
-		return err
+	var status ctl.Status
+	if !flags.force { // which waits for nobody
+		status, _ = client.Status(ctx) // without an answer the unmount fails too
 	}
-	return p.unmounted(result, client.Info().CacheDir)
+	sending := p.newSending()
+	result, err := client.Unmount(ctx, ctl.UnmountRequest{DrainTimeout: ctl.Duration(drain), Busy: flags.policy()}, sending.show)
+	sending.done()
+	if err != nil {
+		return sending.ended(client.Info().Mountpoint, stillMounted(client.Info().Mountpoint), err)
+	}
+	return p.unmounted(result, client.Info().CacheDir, unmountedText(status.ReadOnly))
 }
 
-// unmounted tells how it went.
-func (p *program) unmounted(result ctl.UnmountResult, cacheDir string) error {
+// stillMounted tells of a mount whose unmount was interrupted.
+func stillMounted(mountpoint string) string {
+	table, err := ctl.ReadTable()
+	if entry, there := table.At(mountpoint); err == nil && there && entry.Ours() {
+		return ", it stays mounted"
+	}
+	return ", it is unmounted"
+}
+
+// unmounted tells how it went: text, if all went well.
+func (p *program) unmounted(result ctl.UnmountResult, cacheDir, text string) error {
 	if p.json {
 		if err := p.printJSON(result); err != nil {
 			return err
@@ -120,7 +140,7 @@ func (p *program) unmounted(result ctl.UnmountResult, cacheDir string) error {
 	switch {
 	case p.json:
 	case result.Ended:
-		fmt.Fprintf(p.stderr, "sstatefs: %s is unmounted, everything is sent\n", result.Mountpoint)
+		fmt.Fprintf(p.stderr, "sstatefs: %s is %s\n", result.Mountpoint, text)
 	default:
 		fmt.Fprintf(p.stderr, "sstatefs: %s is detached, its daemon ends when the last file in it is closed\n", result.Mountpoint)
 	}
@@ -147,7 +167,7 @@ func (p *program) unmountWithout(mountpoint string, flags *unmountFlags, why *ct
 		return err
 	}
 	if flags.force {
-		abort(entry)
+		_ = abortConnection(entry.Connection) // without fusectl who waits in it waits for the daemon to end
 	}
 	return p.detached(mountpoint)
 }
@@ -168,12 +188,4 @@ func (p *program) detached(mountpoint string) error {
 	}
 	fmt.Fprintf(p.stderr, "sstatefs: %s is detached without its daemon; what it had not sent is sent by the next mount of its cache directory\n", mountpoint)
 	return nil
-}
-
-// abort ends the kernel's side of a FUSE mount: whoever waits for its daemon
-// gets ECONNABORTED. It works for the mount's user and root, where the fusectl
-// file system is mounted; without it the waiters wait for the daemon to end.
-func abort(entry ctl.TableEntry) {
-	path := fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", entry.Connection)
-	_ = os.WriteFile(path, []byte("1"), 0)
 }

@@ -16,13 +16,12 @@ func (p *program) verb(
 	use, short, long string, run func(ctx context.Context, client *ctl.Client) error,
 ) *cobra.Command {
 	return &cobra.Command{
-		Use:               use + " MOUNTPOINT",
-		Short:             short,
-		Long:              long,
-		Args:              wantArgs("MOUNTPOINT"),
-		ValidArgsFunction: folders,
+		Use:   use + " MOUNTPOINT",
+		Short: short,
+		Long:  long,
+		Args:  wantArgs("MOUNTPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := p.host.Dial(args[0])
+			client, err := p.dial(args[0])
 			if err != nil {
 				return err
 			}
@@ -43,11 +42,11 @@ func (p *program) flushCommand() *cobra.Command {
 }
 
 func (p *program) flush(ctx context.Context, client *ctl.Client, timeout time.Duration) error {
-	show, done := p.progress()
-	left, err := client.Flush(ctx, timeout, show)
-	done()
+	sending := p.newSending()
+	left, err := client.Flush(ctx, timeout, sending.show)
+	sending.done()
 	if err != nil {
-		return err
+		return sending.ended(client.Info().Mountpoint, "", err)
 	}
 	if p.json {
 		if err := p.printJSON(left); err != nil {
@@ -95,22 +94,5 @@ func (p *program) trim(ctx context.Context, client *ctl.Client) error {
 	_, err = fmt.Fprintf(p.stdout, "removed %s (%s), left %s (%s)\n",
 		objects(result.Removed.Objects), amount.Size(result.Removed.Bytes),
 		objects(result.Left.Objects), amount.Size(result.Left.Bytes))
-	return err
-}
-
-func (p *program) eventsCommand() *cobra.Command {
-	return p.verb("events", "print what happens, one JSON object a line",
-		"events prints what happens in the mount as it happens, one JSON object a line,\nuntil it is interrupted or the mount ends. It is the hook for a site's own scripts.",
-		p.events)
-}
-
-func (p *program) events(ctx context.Context, client *ctl.Client) error {
-	err := client.Events(ctx, func(event []byte) error {
-		_, err := fmt.Fprintf(p.stdout, "%s\n", event)
-		return err
-	})
-	if ctx.Err() != nil {
-		return nil // an interrupt is how it ends
-	}
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -67,6 +68,6 @@ func (p *program) versionCommand() *cobra.Command {
 }
 
 // printJSON writes a result of --json: one object, one line.
-func (p *program) printJSON(v any) error {
-	return json.NewEncoder(p.stdout).Encode(v)
-}
+func (p *program) printJSON(v any) error { return writeJSON(p.stdout, v) }
+
+func writeJSON(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
