@@ -4,9 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"sstatefs/remote"
 )
 
 // What follows is done to the remote by somebody else: another tool, or the
@@ -110,7 +115,20 @@ func (s *site) names() []string {
 	if _, err := os.Lstat(s.remote); os.IsNotExist(err) && s.place.kind.IsS3() {
 		return nil // a prefix goes with its last object
 	}
-	return files(s.t, s.remote)
+	return slices.DeleteFunc(files(s.t, s.remote), s.isServersOwn)
+}
+
+// isServersOwn tells a file that nobody published and that comes and goes with
+// the server's work. A web server's scratch folder is there for a second after
+// the first touch. Apache writes what is PUT to .davfs.tmpXXXXXX beside the name
+// (mod_dav_fs, dav_fs_open_stream) and removes that when it has noticed that the
+// connection broke, or never if its worker was ended by then.
+func (s *site) isServersOwn(name string) bool {
+	if s.place.kind == "" {
+		return false
+	}
+	top, _, below := strings.Cut(name, "/")
+	return below && remote.IsTemporary(top) || strings.HasPrefix(path.Base(name), ".davfs.tmp")
 }
 
 // plain is a folder with all that the remote holds: the remote itself where it

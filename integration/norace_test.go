@@ -2,5 +2,5 @@
 
 package integration
 
-// raceBuild tells that the binary is to be built with the race detector too.
+// raceBuild tells that the tests are built with the race detector.
 const raceBuild = false
