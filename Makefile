@@ -8,9 +8,10 @@ GOLANGCI := bin/golangci-lint-$(GOLANGCI_VERSION)
 
 ROOMS   := cmd ctl fs remote sstate store
 SOURCES := $(shell find $(ROOMS) -name '*.go' ! -name '*_test.go') go.mod go.sum
-# What is run once more on a single CPU: where a deadlock would show.
+# What is run once more on a single CPU, with the race detector in the daemon
+# too: where a deadlock would show.
 ONE_CPU := Publish|TwoHosts|Restore|Kill|Posix
-# A deadlock of ours is the same on all servers: not those on one CPU.
+# A deadlock or a race of ours is the same on all servers: not those on one CPU.
 NOT_ONE_CPU := 20ms|minio|rclone|nginx|deep
 
 # Without this each process with the race detector waits a second at its end.
@@ -21,7 +22,7 @@ COMMIT  := $(shell git rev-parse --verify -q HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps build install bench clean
+.PHONY: help run test lint docs deps build install bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,9 +36,9 @@ test: deps ## install what the tests need and run them all
 	@GO='$(GO)' scripts/check-go.sh
 	@bad=$$(gofmt -l $(ROOMS) integration); test -z "$$bad" || { echo "gofmt -w these:" $$bad >&2; exit 1; }
 	$(GO) vet ./...
-	$(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 30m -parallel 4 ./...
+	$(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 30m -parallel 6 ./...
 	GOMAXPROCS=1 $(GO) test -shuffle=on -count=1 -timeout 15m ./cmd/... ./fs/... ./store/...
-	GOMAXPROCS=1 $(GO) test -shuffle=on -count=1 -timeout 15m -run '$(ONE_CPU)' -skip '$(NOT_ONE_CPU)' ./integration/
+	GOMAXPROCS=1 SSTATEFS_TEST_RACE_DAEMON=1 $(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 15m -parallel 3 -run '$(ONE_CPU)' -skip '$(NOT_ONE_CPU)' ./integration/
 
 lint: $(GOLANGCI) ## run the linters of .golangci.yml
 	$(GOLANGCI) run ./...
@@ -46,6 +47,9 @@ $(GOLANGCI):
 	@GO='$(GO)' scripts/check-go.sh
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv bin/golangci-lint $@
+
+docs: ## write the pages of the commands (docs/commands, man) anew, from what --help says
+	$(GO) test ./cmd/sstatefs -count=1 -run TestPages -update
 
 deps: ## install what the tests need and build their servers (10 minutes, once); an ordinary user is told the line to type
 	@GO='$(GO)' scripts/deps.sh test
@@ -57,9 +61,11 @@ bin/sstatefs: $(SOURCES)
 	@echo "building $@"
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/sstatefs
 
-install: bin/sstatefs ## install the program and its completions below PREFIX=/usr/local; DESTDIR= works
+install: bin/sstatefs ## install the program, its man pages and completions below PREFIX=/usr/local; DESTDIR= works
 	install -D -m 0755 bin/sstatefs $(DESTDIR)$(PREFIX)/bin/sstatefs
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	bin/sstatefs completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sstatefs
 	bin/sstatefs completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sstatefs
 	bin/sstatefs completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sstatefs.fish
