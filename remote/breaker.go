@@ -128,18 +128,23 @@ func (g *Guard) suspect(ctx context.Context, op operation, cause error) {
 	if !unavailable && g.askedJustNow() {
 		return // a server may deny thousands of objects one by one
 	}
+	g.inquire(min(checkTimeout, g.o.OpTimeout), ctx.Done())
+	if unavailable && op.lookup && g.lookupFailed() {
+		g.trip(reasonOf(cause))
+	}
+}
+
+// inquire probes and waits for the answer until limit, which opens the breaker,
+// or until quit.
+func (g *Guard) inquire(limit time.Duration, quit <-chan struct{}) {
 	p, _ := g.startProbe()
-	limit := min(checkTimeout, g.o.OpTimeout)
 	timer := g.timer(limit)
 	defer g.putTimer(timer)
 	select {
 	case <-p.done:
 	case <-timer.C:
 		g.trip("probe: no answer within " + rounded(limit).String())
-	case <-ctx.Done():
-	}
-	if unavailable && op.lookup && g.lookupFailed() {
-		g.trip(reasonOf(cause))
+	case <-quit:
 	}
 }
 

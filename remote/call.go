@@ -63,6 +63,9 @@ func launch[T any](ctx context.Context, g *Guard, c call[T], timer *time.Timer) 
 
 // land waits for the result of r.
 func land[T any](ctx context.Context, g *Guard, c call[T], r *result[T], timer *time.Timer) (T, error) {
+	if c.moved != nil {
+		timer.Reset(min(c.limit, g.o.OpTimeout))
+	}
 	for {
 		select {
 		case <-r.done:
@@ -72,7 +75,7 @@ func land[T any](ctx context.Context, g *Guard, c call[T], r *result[T], timer *
 			return abandon(g, r, func() error { return Ended(ctx, "remote: "+c.op, c.key) })
 		case <-timer.C:
 			if rest := c.rest(); rest > 0 {
-				timer.Reset(rest)
+				timer.Reset(g.wonder(c.moved, rest))
 				continue
 			}
 			return abandon(g, r, func() error { return g.hung(c.op, c.key, c.reason()) })
@@ -106,6 +109,19 @@ func (c call[T]) rest() time.Duration {
 		return 0
 	}
 	return c.limit - c.moved.idle()
+}
+
+// wonder asks whether the remote answers at all when a call that may last stands
+// still for longer than an answer may take. Its limit is far, and others would be
+// kept waiting until then. It gives the time of the next look, rest at most.
+func (g *Guard) wonder(moved *progress, rest time.Duration) time.Duration {
+	if idle := moved.idle(); idle < g.o.OpTimeout {
+		return min(rest, g.o.OpTimeout-idle)
+	}
+	if !g.breaker.open.Load() {
+		g.calls.spawn(func() { g.inquire(g.o.OpTimeout, g.calls.quit) })
+	}
+	return rest
 }
 
 func (c call[T]) reason() string {

@@ -61,6 +61,41 @@ func TestStallInBody(t *testing.T) {
 	})
 }
 
+// A change or a listing that stands still makes the Guard ask whether the remote
+// answers, long before it is given up: others must not wait for that.
+func TestStandstillIsLookedInto(t *testing.T) {
+	for name, test := range map[string]struct {
+		hang   []string
+		opened time.Duration // when the breaker opens
+	}{
+		"put":             {[]string{"commit", "probe"}, 10 * time.Second},
+		"list":            {[]string{"list", "probe"}, 10 * time.Second},
+		"remote is there": {[]string{"commit", "list"}, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, remote.GuardOptions{}, func(f *fixture) {
+				var opened time.Duration
+				start := time.Now()
+				f.g.Watch(func(s remote.State) {
+					if s.Open && opened == 0 {
+						opened = time.Since(start)
+					}
+				})
+				f.m.Hang(test.hang...)
+				if name == "list" {
+					f.want(f.g.List(f.Context(), "", func(remote.Info) error { return nil }), remote.ErrUnavailable)
+				} else {
+					f.want(f.put([]byte("x")), remote.ErrUnavailable)
+				}
+				synctest.Wait()
+				if took := time.Since(start); opened != test.opened || took != 30*time.Second {
+					t.Errorf("offline after %v, given up after %v, want %v and 30 s", opened, took, test.opened)
+				}
+			})
+		})
+	}
+}
+
 // One that moves slowly is not, and an open breaker does not cut it off.
 func TestSlowBody(t *testing.T) {
 	virtual(t, remote.GuardOptions{}, func(f *fixture) {

@@ -41,8 +41,23 @@ type Access struct {
 	CertFile     string // PEM: client certificate
 	KeyFile      string // PEM: its key, if that is not in CertFile
 
+	// Insecure believes any certificate of a server. Who is in between reads and
+	// changes everything, so that a remote tells it among its Abilities.
+	Insecure bool
+
 	// Getenv reads the environment (os.Getenv).
 	Getenv func(string) string
+}
+
+// Abilities are what is worth to be told about the way a remote is let in.
+func (a Access) Abilities() []Ability {
+	if !a.Insecure {
+		return nil
+	}
+	return []Ability{{
+		Name: "tls", Value: "not verified (--insecure)",
+		Warn: "whoever is between this host and the server can read the password and change objects: give the server's authority with --ca-file",
+	}}
 }
 
 // An Opener opens the remotes of one scheme. It takes what Openers.Open hands

@@ -147,6 +147,7 @@ func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer
 		return why
 	}
 	var values []T
+	to.timer.Reset(min(c.limit, g.o.OpTimeout))
 	for ended := false; !ended; {
 		select {
 		case <-to.items.more:
@@ -164,7 +165,7 @@ func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer
 			return leave(Ended(ctx, "remote: "+c.op, c.key))
 		case <-to.timer.C:
 			if rest := c.rest(); rest > 0 {
-				to.timer.Reset(rest)
+				to.timer.Reset(g.wonder(c.moved, rest))
 				continue
 			}
 			return leave(g.hung(c.op, c.key, c.reason()))

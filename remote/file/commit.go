@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -41,26 +42,35 @@ func (d *Dir) create(t *temporary, root int, key remote.Key) error {
 }
 
 // claim takes the name if it is free, by the best means that the file system
-// has.
+// has. After a link the temporary is still there, and whoever uses the object
+// refreshes its time too: on a local disk a rename comes first, which leaves
+// none behind when the writer dies. Over a network link is the surer one: there
+// are servers that replace what they should not.
 func (d *Dir) claim(t *temporary) error {
-	err := again(func() error { return unix.Linkat(t.folder, t.name, t.folder, t.base, 0) })
-	if !lacks(err) && !errors.Is(err, unix.EMLINK) {
-		return err
+	ways := []func() error{t.link, t.rename}
+	if seen := d.seen.Load(); seen != nil && isLocal(seen.fsType) {
+		slices.Reverse(ways)
 	}
-	err = again(func() error {
-		return unix.Renameat2(t.folder, t.name, t.folder, t.base, unix.RENAME_NOREPLACE)
-	})
-	if err == nil {
-		t.gone = true
-	}
-	if !lacks(err) {
-		return err
+	for _, way := range ways {
+		if err := again(way); !lacks(err) && !errors.Is(err, unix.EMLINK) {
+			return err
+		}
 	}
 	d.change(func(tr *remote.Traits) { tr.AtomicCreate = false })
 	if _, err := lstatAt(t.folder, t.base); err == nil {
 		return unix.EEXIST
 	}
 	return t.replace()
+}
+
+func (t *temporary) link() error {
+	return unix.Linkat(t.folder, t.name, t.folder, t.base, 0)
+}
+
+func (t *temporary) rename() error {
+	err := unix.Renameat2(t.folder, t.name, t.folder, t.base, unix.RENAME_NOREPLACE)
+	t.gone = err == nil
+	return err
 }
 
 // lacks tells that the file system does not have such an operation. vfat and

@@ -21,8 +21,9 @@
 // Content is written to a temporary in the object's own folder, synced, then
 // linked (create) or renamed (replace) to its name. link(2) gives exactly one
 // winner on every file system that has it, NFS included. Where it is missing,
-// renameat2 with RENAME_NOREPLACE does the same, and where that is missing too
-// a look comes before a rename: Traits.AtomicCreate is false from then on.
+// and first of all on local disks, renameat2 with RENAME_NOREPLACE does the
+// same, and where that is missing too a look comes before a rename:
+// Traits.AtomicCreate is false from then on.
 //
 // Modes are 0664 and 0775 less the umask of the process. A site whose users
 // share a directory sets the umask (002) and a setgid group on the root, as it

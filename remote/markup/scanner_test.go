@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 	"unicode/utf8"
 )
 
@@ -93,8 +94,15 @@ func TestRefusals(t *testing.T) {
 func FuzzScanner(f *testing.F) {
 	f.Add("<a><b/>x</a>", "a<&>'\"%41+\t")
 	f.Add("<?xml version='1.0'?><!-- x --><a b='>'><![CDATA[x]]>&#65;</a>", "ab/cd")
+	f.Add("<a "+strings.Repeat("x", 3*Limit)+"/>", "..")
+	f.Add(strings.Repeat("<a>", 3*maxDepth), "\x1b[2J")
 	f.Fuzz(func(t *testing.T, text, name string) {
-		whole, err := walk(&Scanner{}, strings.NewReader(text))
+		var bounded Scanner
+		begun := time.Now()
+		whole, err := walk(&bounded, strings.NewReader(text))
+		if took := time.Since(begun); took > 20*time.Second || len(bounded.buf) > Limit || bounded.Depth() > maxDepth {
+			t.Errorf("%v, %d bytes kept, depth %d", took, len(bounded.buf), bounded.Depth())
+		}
 		pieces, errPieces := walk(&Scanner{}, iotest.OneByteReader(strings.NewReader(text)))
 		if !slices.Equal(whole, pieces) || fmt.Sprint(err) != fmt.Sprint(errPieces) {
 			t.Errorf("%q is %q, %v, in pieces %q, %v", text, whole, err, pieces, errPieces)

@@ -20,7 +20,8 @@ func (b *Bucket) Abilities() []remote.Ability {
 	} else {
 		list = append(list, remote.Ability{Name: "create", Value: "not known yet"}, remote.Ability{Name: "touch", Value: "not known yet"})
 	}
-	return append(list, b.versioning(), b.clockAbility())
+	list = append(list, b.versioning(), b.clockAbility())
+	return append(list, b.o.Access.Abilities()...)
 }
 
 func (b *Bucket) rights() remote.Ability {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
 	"sstatefs/remote"
@@ -136,16 +137,22 @@ func haveCredentials(ctx context.Context, s settings, client *awss3.Client) erro
 }
 
 // onceMore tries a call a second time, at once, when the server closed the
-// connection without an answer, as it may with one that was idle. All other
-// tries are those of remote.Guard.
+// connection without an answer, as it may with one that was idle, or refused the
+// time of the signature: the SDK has heard the server's time then and signs by
+// that from now on. All other tries are those of remote.Guard.
 type onceMore struct{ aws.NopRetryer }
 
 func (onceMore) MaxAttempts() int                             { return 2 }
-func (onceMore) IsErrorRetryable(err error) bool              { return hungUp(err) }
+func (onceMore) IsErrorRetryable(err error) bool              { return hungUp(err) || isSkewed(err) }
 func (onceMore) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
 
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func isSkewed(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "RequestTimeTooSkewed"
 }
 
 // noRetry is for calls that must not be made twice, or whose body cannot.

@@ -26,6 +26,7 @@ type facts struct {
 	sums     bool // a SHA-256 sent along is verified and kept
 	md5      bool // the ETag of an object put with one request is its MD5
 	removes  bool // objects may be deleted
+	lists    bool // the bucket could be listed; without it that is not known
 	copies   copyWay
 }
 
@@ -37,12 +38,12 @@ const learnedVersion = "s3/1"
 func (f *facts) flags() map[string]*bool {
 	return map[string]*bool{
 		"put-if-absent": &f.create, "complete-if-absent": &f.complete, "put-if-match": &f.replace,
-		"copy-if-match": &f.copyIf, "sha256": &f.sums, "etag-md5": &f.md5, "delete": &f.removes,
+		"copy-if-match": &f.copyIf, "sha256": &f.sums, "etag-md5": &f.md5, "delete": &f.removes, "list": &f.lists,
 	}
 }
 
 // flagOrder makes the text the same for the same facts.
-var flagOrder = []string{"put-if-absent", "complete-if-absent", "put-if-match", "copy-if-match", "sha256", "etag-md5", "delete"}
+var flagOrder = []string{"put-if-absent", "complete-if-absent", "put-if-match", "copy-if-match", "sha256", "etag-md5", "delete", "list"}
 
 func (f facts) String() string {
 	text := learnedVersion + " copy=" + string(f.copies)
@@ -85,7 +86,9 @@ func (b *Bucket) Learned() string {
 	if f == nil || b.Traits().ReadOnly && !b.o.ReadOnly {
 		return ""
 	}
-	return f.String()
+	known := *f
+	known.lists = b.lists.Load()
+	return known.String()
 }
 
 // adopt takes facts for true.

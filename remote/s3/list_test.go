@@ -190,3 +190,43 @@ func TestListOwnError(t *testing.T) {
 		t.Errorf("List = %v, want %v", err, own)
 	}
 }
+
+// TestRepeatedPages: what two pages hold comes once, and a page that is missing is
+// what it leaves out and nothing else.
+func TestRepeatedPages(t *testing.T) {
+	const page = "<ListBucketResult><IsTruncated>%t</IsTruncated><NextContinuationToken>%s</NextContinuationToken>%s</ListBucketResult>"
+	content := func(names string) (text string) {
+		for _, name := range names {
+			text += fmt.Sprintf("<Contents><Key>root/ab/cd/sstate:%c</Key><Size>1</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>", name)
+		}
+		return text
+	}
+	for name, test := range map[string]struct {
+		pages []string // names in each, by token
+		want  string
+	}{
+		"right":    {[]string{"ab", "cd", "ef"}, "abcdef"},
+		"again":    {[]string{"ab", "ab", "cd"}, "abcd"},
+		"overlap":  {[]string{"abc", "bcd", "e"}, "abcde"},
+		"vanished": {[]string{"ab", "", "ef"}, "abef"},
+		"all gone": {[]string{"", "", ""}, ""},
+	} {
+		f := newFake(t)
+		b := f.known(t)
+		f.set(func(w http.ResponseWriter, r *http.Request) bool {
+			n := 0
+			_, _ = fmt.Sscan(r.URL.Query().Get("continuation-token"), &n)
+			fmt.Fprintf(w, page, n+1 < len(test.pages), fmt.Sprint(n+1), content(test.pages[n]))
+			return true
+		})
+		var got []string
+		err := b.List(t.Context(), "", func(info remote.Info) error {
+			got = append(got, strings.TrimPrefix(string(info.Key), "ab/cd/sstate:"))
+			return nil
+		})
+		slices.Sort(got)
+		if err != nil || strings.Join(got, "") != test.want {
+			t.Errorf("%s: List = %v, %v, want %q", name, got, err, test.want)
+		}
+	}
+}

@@ -32,6 +32,9 @@ type Bucket struct {
 	o      remote.OpenOptions
 	client *awss3.Client
 	wire   *http.Transport
+
+	mostPages int // of one listing
+
 	clock  transport.Clock
 	locks  transport.KeyLocks
 	memory *semaphore.Weighted // bytes of parts that are on their way
@@ -42,6 +45,7 @@ type Bucket struct {
 	creating  atomic.Pointer[facts] // of them those of putFindings, nil until they are known
 	probing   chan struct{}         // one token: only one probe at a time
 	absent403 atomic.Bool           // a name that is not there is "access denied"
+	lists     atomic.Bool           // the bucket could be listed, now or in an earlier run
 	versions  atomic.Pointer[types.BucketVersioningStatus]
 	lastSeen  atomic.Int64 // Unix nanoseconds when the bucket last was there
 	mu        sync.Mutex   // for changes of traits
@@ -68,7 +72,7 @@ func Open(ctx context.Context, address string, o remote.OpenOptions) (remote.Rem
 	if err != nil {
 		return nil, err
 	}
-	b := &Bucket{s: s, o: o, probing: make(chan struct{}, 1),
+	b := &Bucket{s: s, o: o, mostPages: mostPages, probing: make(chan struct{}, 1),
 		memory: semaphore.NewWeighted(memoryLimit(s)), pieces: transport.NewBudget(transport.DefaultBudget)}
 	b.client, b.wire, err = newClient(ctx, s, o, &b.clock)
 	if err != nil {
@@ -76,6 +80,9 @@ func Open(ctx context.Context, address string, o remote.OpenOptions) (remote.Rem
 	}
 	b.expect()
 	err = b.meet(ctx)
+	for n := 1; n < openTries && isPassing(err) && pause(ctx, openPause) == nil; n++ {
+		err = b.meet(ctx)
+	}
 	if err != nil && !(o.Known && isUnavailable(err)) {
 		_ = b.Close()
 		return nil, err
@@ -83,11 +90,23 @@ func Open(ctx context.Context, address string, o remote.OpenOptions) (remote.Rem
 	return b, nil
 }
 
+// A server that answers 500 or 503 may do so for a moment only.
+const (
+	openTries = 3
+	openPause = 300 * time.Millisecond
+)
+
+func isPassing(err error) bool {
+	var f *failure
+	return isUnavailable(err) && errors.As(err, &f) && f.status >= http.StatusInternalServerError
+}
+
 // expect sets the traits that hold until more is known.
 func (b *Bucket) expect() {
 	b.traits.Store(&remote.Traits{ReadOnly: b.o.ReadOnly, AtomicCreate: true, TimeResolution: timeResolution})
 	if known, ok := parseFacts(b.o.Learned); ok {
 		b.adopt(known)
+		b.lists.Store(known.lists)
 	}
 }
 
@@ -123,7 +142,10 @@ func (b *Bucket) firstLook(ctx context.Context) error {
 	}
 	switch {
 	case err == nil:
+		b.lists.Store(true)
 		return nil
+	case isDenied(err) && b.o.Known && b.lists.Load():
+		return b.askDenied(ctx)
 	case isDenied(err) || errors.Is(b.fail(ctx, "open", "", err), remote.ErrUnsupported):
 		b.change(func(t *remote.Traits) { t.NoList = true })
 		return b.askAbsent(ctx)
@@ -144,6 +166,23 @@ func (b *Bucket) create(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// askDenied is for a bucket that a cache knows as one that can be listed, and
+// that denies it. Where nothing else is allowed either, the credentials are
+// refused for now: taken for a bucket without listing it would stay one until the
+// next mount. It is away until they are accepted, or the cache is a new one.
+func (b *Bucket) askDenied(ctx context.Context) error {
+	_, err := b.head(ctx, b.s.root+remote.NewTemporary())
+	if isDenied(err) {
+		return kindly("open", "", remote.ErrUnavailable, "access to %s denied", b)
+	}
+	b.lists.Store(false)
+	b.change(func(t *remote.Traits) { t.NoList = true })
+	if err == nil || isMissing(err) {
+		return nil
+	}
+	return b.fail(ctx, "open", "", err)
 }
 
 // askAbsent finds out how a name looks that is not there. Who may not list a

@@ -13,6 +13,12 @@ import (
 // where much was deleted.
 const emptyPages = 1000
 
+// mostPages bounds the pages of one listing: a hundred million names.
+const mostPages = 100_000
+
+// errEndless is a listing that goes on and on.
+var errEndless = errors.New("the listing does not end: it has more than a hundred million names")
+
 // errNoAdvance is a listing that goes round in circles.
 var errNoAdvance = errors.New("the listing does not advance: the server gives the same page again")
 
@@ -44,6 +50,9 @@ func (b *Bucket) pages(ctx context.Context, s span, yield func(*page) bool) erro
 		token := maphash.String(seed, p.next)
 		if _, again := tokens[token]; again || p.next == "" || empty > emptyPages {
 			return errNoAdvance
+		}
+		if len(tokens) >= b.mostPages {
+			return errEndless
 		}
 		tokens[token] = struct{}{}
 		s.token = p.next

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -29,6 +30,10 @@ const pairsIdle = 32
 // ErrNoPairs says that nothing was sent, because there is a proxy in between.
 var ErrNoPairs = errors.New("no pairs of requests through a proxy")
 
+// ErrStale says that a connection that had carried a pair before brought no
+// answer: servers close idle ones when they like, also one that is just used.
+var ErrStale = errors.New("the server closed the connection")
+
 // NewPairs gives Pairs over connections like those of t.
 func NewPairs(t *http.Transport) *Pairs { return &Pairs{transport: t} }
 
@@ -47,9 +52,8 @@ type Pair struct {
 // refused the first. An error means that there is no answer at all, or that
 // one of the functions has failed.
 //
-// Nothing is sent twice, not even when the server closed an idle connection
-// just when it was used: the second of the first try could meet what the first
-// of the second try has begun, or the reverse.
+// Nothing is sent twice, not even after ErrStale: the second of the first try
+// could meet what the first of the second try has begun, or the reverse.
 func (p *Pairs) Do(ctx context.Context, pair Pair) (first, second *http.Response, err error) {
 	a, err := pair.First()
 	if err != nil {
@@ -72,10 +76,14 @@ func (p *Pairs) Do(ctx context.Context, pair Pair) (first, second *http.Response
 	} else {
 		_ = l.conn.Close()
 	}
+	err = x.err(ctx)
 	if x.answers[0] == nil && l.used {
 		p.CloseIdleConnections() // they may be as dead
+		if x.own == nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", ErrStale, err)
+		}
 	}
-	return x.answers[0], x.answers[1], x.err(ctx)
+	return x.answers[0], x.answers[1], err
 }
 
 func closeBody(r *http.Request) {

@@ -154,6 +154,9 @@ func TestPairEndsEarly(t *testing.T) {
 		if (err != nil) != (len(want) == 0) {
 			t.Errorf("Do = %v, want answers %v", err, want)
 		}
+		if errors.Is(err, ErrStale) != (n == 6) { // the fourth connection was a new one
+			t.Errorf("pair %d: Do = %v", n, err)
+		}
 		wantCodes(t, first, second, want...)
 	}
 }

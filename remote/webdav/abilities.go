@@ -31,6 +31,10 @@ const clockLimit = 5 * time.Minute
 
 // Abilities see remote.Describer.
 func (d *DAV) Abilities() []remote.Ability {
+	return append(d.serverAbilities(), d.o.Access.Abilities()...)
+}
+
+func (d *DAV) serverAbilities() []remote.Ability {
 	k := d.knows()
 	if !d.looked.Load() && d.before == "" {
 		return []remote.Ability{{Name: "server", Value: "unknown: it has not answered yet"}}

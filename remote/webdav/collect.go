@@ -26,7 +26,7 @@ type collector struct {
 // take takes one entry. The folder itself is among them.
 func (c *collector) take(e entry) error {
 	top := c.task.path
-	if e.path == top || e.path == "" || top != "" && !strings.HasPrefix(e.path, top+"/") {
+	if e.path == top || e.path == "" || top != "" && !strings.HasPrefix(e.path, top+"/") || !isName(e.path) {
 		return nil
 	}
 	if e.folder && !isHidden(e.path) {

@@ -21,7 +21,7 @@ func (d *DAV) Folders(ctx context.Context, prefix string, fn func(remote.Folder)
 	for n := 0; n < cutTries && errors.Is(err, errCut) && own == nil; n++ {
 		err = d.propfind(ctx, folderPath(prefix), depthChildren, func(e entry) error {
 			folder, base := remote.Key(e.path).Split()
-			if !e.folder || e.path == prefix || folder != prefix || isHidden(base) || !told.isNew(base) {
+			if !e.folder || e.path == prefix || folder != prefix || isHidden(base) || !isName(e.path) || !told.isNew(base) {
 				return nil
 			}
 			d.folders.add(e.path)

@@ -18,8 +18,11 @@ var (
 // and HEAD. What stands at the root does not matter: a page of links, or
 // nothing.
 func (d *DAV) mirror(ctx context.Context, answer reply) (known, error) {
-	if k, _, ok := parseLearned(d.before); ok && !k.mirror {
-		return known{}, d.refused(http.StatusOK, nil) // it was WebDAV before
+	if k, _, ok := parseLearned(d.before); ok && !k.mirror { // it was WebDAV before
+		if answer.code == http.StatusForbidden {
+			return known{}, &remote.Error{Op: "webdav: open", Kind: remote.ErrUnavailable, Err: d.refused(answer.code, answer.header)}
+		}
+		return known{}, d.refused(http.StatusOK, nil)
 	}
 	head, err := d.client.call(ctx, request{method: http.MethodHead})
 	if err != nil {

@@ -118,4 +118,9 @@ func TestNoLongerDAV(t *testing.T) {
 	if !errors.Is(err, remote.ErrUnavailable) || !strings.Contains(err.Error(), "login page") {
 		t.Errorf("Open = %v, want %v", err, remote.ErrUnavailable)
 	}
+	f, address = started(t, map[string]http.HandlerFunc{"PROPFIND": status(403), "HEAD": status(403)})
+	err = openError(t, address, remote.OpenOptions{Learned: f.able()})
+	if !errors.Is(err, remote.ErrUnavailable) || !strings.Contains(err.Error(), "403 Forbidden") {
+		t.Errorf("Open of a folder that is denied now = %v, want %v", err, remote.ErrUnavailable)
+	}
 }

@@ -30,6 +30,8 @@ type DAV struct {
 
 	listings atomic.Int64 // of the folders of the root
 
+	askedLimit, answerLimit int64 // of one listing, see walk
+
 	folders folders
 	making  transport.KeyLocks // of folders that are made
 	locks   transport.KeyLocks
@@ -65,6 +67,10 @@ func Open(ctx context.Context, address string, o remote.OpenOptions) (remote.Rem
 	look, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	err = d.ready(look, "open")
+	for n := 1; n < openTries && isPassing(err) && look.Err() == nil; n++ {
+		pause(look, openPause)
+		err = d.ready(look, "open")
+	}
 	if ended := remote.Ended(ctx, "webdav: open", ""); ended != nil && !o.Known {
 		return nil, ended
 	}
@@ -77,6 +83,17 @@ func Open(ctx context.Context, address string, o remote.OpenOptions) (remote.Rem
 	}
 	d.opened.Store(true)
 	return d, nil
+}
+
+// A server that answers 500 or 503 may do so for a moment only.
+const (
+	openTries = 3
+	openPause = 300 * time.Millisecond
+)
+
+func isPassing(err error) bool {
+	var answer *statusError
+	return errors.Is(err, remote.ErrUnavailable) && errors.As(err, &answer) && answer.code >= http.StatusInternalServerError
 }
 
 // newDAV does no I/O but to read the files of o.Access.
@@ -98,7 +115,7 @@ func newDAV(address string, o remote.OpenOptions) (*DAV, error) {
 		return nil, err
 	}
 	c := &client{transport: connections, pairs: transport.NewPairs(connections)}
-	d := &DAV{address: clean, o: o, client: c, turn: make(chan struct{}, 1),
+	d := &DAV{address: clean, o: o, client: c, askedLimit: askedLimit, answerLimit: answerLimit, turn: make(chan struct{}, 1),
 		memory: transport.NewBudget(transport.DefaultBudget)}
 	d.client.place.Store(at)
 	if credentials.user != "" {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,4 +254,18 @@ func TestCreateRoot(t *testing.T) {
 			mustOpen(t, address, remote.OpenOptions{})
 		})
 	}
+}
+
+// TestPassingTrouble: a server that answers 503 for a moment can be opened.
+func TestPassingTrouble(t *testing.T) {
+	var left atomic.Int64
+	left.Store(2)
+	f, address := started(t, map[string]http.HandlerFunc{"PROPFIND": func(w http.ResponseWriter, r *http.Request) {
+		if left.Add(-1) >= 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		folderAnswer("/base/")(w, r)
+	}})
+	mustOpen(t, address, remote.OpenOptions{Learned: f.able()})
 }

@@ -49,7 +49,11 @@ func (d *DAV) propfind(ctx context.Context, path, depth string, fn func(entry) e
 		p = &parser{}
 	}
 	defer d.parsers.Put(p)
+	left := d.answerLimit
 	return p.parse(res.Body, func(e entry) error {
+		if left--; left < 0 {
+			return errEndless
+		}
 		rel, ok := below.path(e)
 		if !ok || e.failed {
 			return nil

@@ -314,3 +314,42 @@ func TestOverlap(t *testing.T) {
 		}
 	})
 }
+
+// TestStalePair: a pair whose idle connection is closed just when it is used goes
+// once more. When the first has arrived nevertheless, the second does not know
+// who has made what it finds.
+func TestStalePair(t *testing.T) {
+	for name, arrives := range map[string]bool{"unread": false, "arrived": true} {
+		t.Run(name, func(t *testing.T) {
+			var s *shelf
+			cut := false
+			s, d := openShelf(t, func(name string, w http.ResponseWriter) bool {
+				if name != "PUT /base/ab/TMP" || !cut {
+					return false
+				}
+				cut = false
+				if arrives {
+					s.names["/base/ab/2"] = true
+				}
+				panic(http.ErrAbortHandler) // as a server does that is closing the connection
+			})
+			create := func(key remote.Key) error {
+				return d.Put(t.Context(), key, remotetest.Bytes("x"), remote.PutOptions{Create: true})
+			}
+			if err := create("ab/1"); err != nil {
+				t.Fatal(err)
+			}
+			s.mu.Lock()
+			cut = true
+			s.mu.Unlock()
+			err := create("ab/2")
+			if arrives && !errors.Is(err, remote.ErrUnavailable) || !arrives && err != nil {
+				t.Errorf("Put over a closed connection = %v", err)
+			}
+			if s.mu.Lock(); !s.names["/base/ab/2"] {
+				t.Error("it is not there")
+			}
+			s.mu.Unlock()
+		})
+	}
+}

@@ -24,9 +24,11 @@ const lookLimit = 4 << 20
 // told that they were first.
 //
 // A MOVE behind a PUT that failed finds nothing to move, as the name is used for
-// one PUT only and that leaves nothing, see known.spares. done is false if it has
-// to be tried in two steps: no such pair gets through, or the server wants to know
-// who asks.
+// one PUT only and that leaves nothing, see known.spares. A pair that was lost
+// with an idle connection goes once more, under another name. What that finds
+// there may be what the first has made: it is for the caller to compare. done is
+// false if it has to be tried in two steps: no such pair gets through, or the
+// server wants to know who asks.
 func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote.PutOptions) (done bool, err error) {
 	if u.source.Size() == 0 {
 		if err := u.checkEmpty(); err != nil {
@@ -37,16 +39,24 @@ func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote
 	if err := d.prepare(ctx, folder, u.source.Size()); err != nil {
 		return false, err
 	}
+	var stale error
 	for range folderTries {
 		temporary := temporaryFor(key)
 		first, second, err := d.sendPair(ctx, temporary, key, u, opt)
 		switch {
 		case errors.Is(err, transport.ErrNoPairs):
 			return false, nil
+		case errors.Is(err, transport.ErrStale) && stale == nil:
+			stale = err
+			d.tidy(ctx, temporary)
+			continue
 		case err != nil:
 		case first.code/100 == 2:
 			d.folders.add(folder)
 			err = d.endPair(ctx, temporary, key, second)
+			if stale != nil && second.code == http.StatusPreconditionFailed {
+				err = stale
+			}
 		case first.code == http.StatusUnauthorized, first.code/100 == 3:
 			return false, nil
 		case first.code == http.StatusConflict, absent(first.code):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,22 @@ const (
 	failPause = 200 * time.Millisecond
 )
 
+// Bounds of a listing, which a server that answers anything would never end.
+const (
+	pathLimit   = 4 << 10     // bytes of a name: PATH_MAX
+	depthLimit  = 32          // folders in each other: those of objects are three
+	askedLimit  = 4 << 20     // folders that are asked for: hex pairs in 64 trees
+	answerLimit = 100_000_000 // names in one answer
+)
+
+// errEndless is a listing that goes on and on.
+var errEndless = errors.New("the listing does not end: more folders or names than any cache has")
+
+// isName tells whether a path of an answer can be one of a cache.
+func isName(path string) bool {
+	return len(path) <= pathLimit && strings.Count(path, "/") < depthLimit && remote.Key(path).Valid()
+}
+
 // A walk is one listing.
 type walk struct {
 	d      *DAV
@@ -37,7 +54,8 @@ type walk struct {
 	group  *errgroup.Group
 	hand   func([]remote.Info) error
 	missed atomic.Bool // a folder was not there
-	below  bool        // the folder asked for was found in another, and may be left out like any
+	asked  atomic.Int64
+	below  bool // the folder asked for was found in another, and may be left out like any
 }
 
 // run lists what is below prefix and gives it to hand.
@@ -65,6 +83,9 @@ func (w *walk) top(prefix string) error {
 
 // list does one task.
 func (w *walk) list(t task) error {
+	if w.asked.Add(1) > w.d.askedLimit {
+		return errEndless
+	}
 	if t.tree {
 		return w.listTree(t)
 	}
