@@ -23,6 +23,11 @@ const (
 	// BitBake either, which runs plain pzstd.
 	maxWindow = 128 << 20
 
+	// maxDecoded bounds what one object decodes to, in bytes. A gigabyte of zstd
+	// can stand for 32 TiB, which takes hours; no object of a build has a hundredth
+	// of this, and this takes a minute.
+	maxDecoded = 256 << 30
+
 	// readAhead is small because it bounds how much is decoded between two
 	// calls of the caller's reader, where the caller can say stop: zstd makes
 	// 128 KiB out of 4 bytes.
@@ -50,7 +55,7 @@ func CheckTransfer(r io.Reader, name Name) error {
 		return Check(r, name)
 	}
 	return check(r, func(br *bufio.Reader) error {
-		content, err := decompress(br, name.Ext, maxWindow)
+		content, err := decompress(br, name.Ext, usual())
 		if err != nil {
 			return err
 		}
@@ -65,13 +70,13 @@ func CheckTransfer(r io.Reader, name Name) error {
 //
 // The error is ErrEmpty, ErrTruncated or ErrCorrupt, or wraps what r returned.
 func CheckArchive(r io.Reader, ext string) error {
-	return checkArchive(r, ext, maxWindow)
+	return checkArchive(r, ext, usual())
 }
 
-// checkArchive is CheckArchive for windows up to window bytes.
-func checkArchive(r io.Reader, ext string, window uint64) error {
+// checkArchive is CheckArchive with other bounds.
+func checkArchive(r io.Reader, ext string, b bounds) error {
 	return check(r, func(br *bufio.Reader) error {
-		content, err := decompress(br, ext, window)
+		content, err := decompress(br, ext, b)
 		if err != nil {
 			return err
 		}
@@ -149,13 +154,25 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// bounds are of what an object may cost, in bytes.
+type bounds struct {
+	window  uint64 // of zstd
+	decoded int64
+}
+
+func usual() bounds { return bounds{maxWindow, maxDecoded} }
+
 // decompress returns what br holds in the format of ext.
-func decompress(br *bufio.Reader, ext string, window uint64) (io.ReadCloser, error) {
+func decompress(br *bufio.Reader, ext string, b bounds) (io.ReadCloser, error) {
 	switch ext {
 	case ExtZstd:
-		return newZstd(br, window)
+		return newZstd(br, b)
 	case ExtGzip:
-		return gzip.NewReader(br)
+		content, err := gzip.NewReader(br)
+		if err != nil {
+			return nil, err
+		}
+		return &unpacked{content, b.decoded}, nil
 	default:
 		return nil, fmt.Errorf("%w: %q is no archive format", ErrCorrupt, ext)
 	}
@@ -163,21 +180,35 @@ func decompress(br *bufio.Reader, ext string, window uint64) (io.ReadCloser, err
 
 // newZstd returns a decoder without goroutines: a check that is abandoned
 // leaves nothing behind.
-func newZstd(r io.Reader, window uint64) (io.ReadCloser, error) {
+func newZstd(r io.Reader, b bounds) (io.ReadCloser, error) {
 	d, err := zstd.NewReader(r,
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(window)) // of a stream: its window
+		zstd.WithDecoderMaxMemory(b.window)) // of a stream: its window
 	if err != nil {
 		return nil, err
 	}
-	return d.IOReadCloser(), nil
+	return &unpacked{d.IOReadCloser(), b.decoded}, nil
+}
+
+// unpacked is the content of an object, which may not be without end.
+type unpacked struct {
+	io.ReadCloser
+	left int64 // bytes
+}
+
+func (u *unpacked) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if u.left -= int64(n); u.left < 0 {
+		return 0, fmt.Errorf("%w: it decodes to more than any object of a build", ErrCorrupt)
+	}
+	return n, err
 }
 
 // checkZstd accepts any content but none: frames without content are what a
 // cut behind pzstd's leading skippable frame leaves.
 func checkZstd(r io.Reader) error {
-	content, err := newZstd(r, maxWindow)
+	content, err := newZstd(r, usual())
 	if err != nil {
 		return err
 	}

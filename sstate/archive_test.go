@@ -219,9 +219,10 @@ func FuzzCheckArchive(f *testing.F) {
 		if gz {
 			ext = ExtGzip
 		}
-		const window, limit = 1 << 20, 2 << 10 // 4 KiB of RLE blocks are 128 MiB
+		const limit = 2 << 10 // 4 KiB of RLE blocks are 128 MiB
+		b := bounds{window: 1 << 20, decoded: 1 << 30}
 		content = content[:min(len(content), limit)]
-		err := checkArchive(bytes.NewReader(content), ext, window)
+		err := checkArchive(bytes.NewReader(content), ext, b)
 		if err != nil {
 			if !isVerdict(err) || errors.Is(err, ErrEmpty) != (len(content) == 0) {
 				t.Fatalf("%v", err)
@@ -231,7 +232,7 @@ func FuzzCheckArchive(f *testing.F) {
 		if !Recognised(content, Name{Ext: ext}) {
 			t.Fatal("whole, but not recognised")
 		}
-		if checkArchive(bytes.NewReader(content[:len(content)-1]), ext, window) == nil {
+		if checkArchive(bytes.NewReader(content[:len(content)-1]), ext, b) == nil {
 			t.Fatal("whole without its last byte")
 		}
 	})

@@ -110,7 +110,7 @@ func (s *sample) add(parts ...[]byte) {
 
 func decoded(t testing.TB, content []byte, ext string) []byte {
 	t.Helper()
-	r, err := decompress(bufio.NewReader(bytes.NewReader(content)), ext, maxWindow)
+	r, err := decompress(bufio.NewReader(bytes.NewReader(content)), ext, usual())
 	if err != nil {
 		t.Fatal(err)
 	}

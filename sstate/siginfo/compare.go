@@ -67,7 +67,7 @@ type Followed struct {
 // compared elsewhere already is not compared twice. Errors are those of the
 // Finder and of ctx.
 func Compare(ctx context.Context, a, b *Signature, o Options) (*Comparison, error) {
-	c := &comparer{o: o, known: map[edge]*Followed{}, path: map[edge]bool{}}
+	c := &comparer{o: o, known: map[edge]*Followed{}, path: map[edge]bool{}, left: maxChanges}
 	return c.compare(ctx, a, b)
 }
 
@@ -78,10 +78,14 @@ type comparer struct {
 	o     Options
 	known map[edge]*Followed
 	path  map[edge]bool // from the top to here
+	left  int           // bytes that the changes to come may hold
 }
 
 func (c *comparer) compare(ctx context.Context, a, b *Signature) (*Comparison, error) {
 	result := &Comparison{Changes: Diff(a, b), collapsed: c.o.Collapsed}
+	for _, change := range result.Changes {
+		c.left -= change.bytes()
+	}
 	for _, change := range result.Changes {
 		if !c.o.Collapsed || !change.follows() {
 			result.says = true
@@ -114,7 +118,7 @@ func (c *comparer) follow(ctx context.Context, e edge) (*Followed, error) {
 	if f, known := c.known[e]; known {
 		return f, nil
 	}
-	if len(c.known) >= maxFollowed {
+	if len(c.known) >= maxFollowed || c.left < 0 {
 		return nil, nil
 	}
 	if err := ctx.Err(); err != nil {

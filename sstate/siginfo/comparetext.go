@@ -9,15 +9,18 @@ const (
 	// maxLines bounds the text of a collapsed comparison, which says again
 	// for each task what a shared dependency has.
 	maxLines = 100000
+
+	// tooMuch ends what is longer than is printed.
+	tooMuch = "(too much to print: the rest is left out)"
 )
 
 // Lines are the messages of the comparison, in the words and the order of
 // bitbake-diffsigs; none if nothing differs. A message may have several lines.
 func (c *Comparison) Lines(style Style) []string {
-	t := &textWriter{pen: style.pen(), left: maxLines}
+	t := &textWriter{pen: style.pen(), left: maxLines, room: maxPrinted}
 	t.write(c, "")
-	if t.left <= 0 {
-		t.out = append(t.out, "(too much to print: the rest is left out)")
+	if t.isFull() {
+		t.out = append(t.out, tooMuch)
 	}
 	return t.out
 }
@@ -26,7 +29,10 @@ type textWriter struct {
 	pen  *pen
 	out  []string
 	left int // how much more may be visited
+	room int // bytes that may still be printed
 }
+
+func (t *textWriter) isFull() bool { return t.left <= 0 || t.room <= 0 }
 
 // write words one level. Without Collapsed a dependency that explains the
 // change replaces all but the line that names it; a taint still comes after.
@@ -35,7 +41,7 @@ func (t *textWriter) write(c *Comparison, prefix string) {
 	followed := c.Followed
 	explained := false
 	for _, change := range c.Changes {
-		if t.left--; t.left <= 0 {
+		if t.left--; t.isFull() {
 			return
 		}
 		if explained && change.Kind != Taint {
@@ -60,14 +66,22 @@ func (t *textWriter) write(c *Comparison, prefix string) {
 
 // say adds messages: as they are at the top, below line by line.
 func (t *textWriter) say(messages []string, prefix string) {
-	if prefix == "" {
-		t.out = append(t.out, messages...)
-		return
-	}
 	for _, message := range messages {
-		for _, line := range splitLines(message) {
-			t.out = append(t.out, prefix+line)
+		if prefix == "" {
+			t.line("", message)
+			continue
 		}
+		for _, line := range splitLines(message) {
+			t.line(prefix, line)
+		}
+	}
+}
+
+// line adds what is printed as it is.
+func (t *textWriter) line(prefix, text string) {
+	const header = 16
+	if t.room -= len(prefix) + len(text) + header; t.room > 0 {
+		t.out = append(t.out, prefix+text)
 	}
 }
 

@@ -19,7 +19,7 @@ func signatureOf(root any) (*Signature, error) {
 	s := &Signature{
 		Task:                d.text("task"),
 		BaseHashIgnoreVars:  d.set("basehash_ignore_vars"),
-		TaskHashIgnoreTasks: d.value("taskhash_ignore_tasks"),
+		TaskHashIgnoreTasks: d.pattern("taskhash_ignore_tasks"),
 		TaskDeps:            d.names("taskdeps"),
 		GenDeps:             fieldMap(d, "gendeps", d.asSet),
 		VarVals:             fieldMap(d, "varvals", d.asValue),
@@ -84,6 +84,15 @@ func (d *decoder) text(key string) string {
 }
 
 func (d *decoder) value(key string) Value { return d.asValue(d.field(key)) }
+
+// pattern is a value that other code searches in, again and again.
+func (d *decoder) pattern(key string) Value {
+	v := d.value(key)
+	if v.bytes() > maxPattern {
+		d.fail(fmt.Sprintf("a pattern of at most %d KiB", maxPattern>>10))
+	}
+	return v
+}
 
 func (d *decoder) set(key string) []string {
 	if v := d.field(key); v != nil {

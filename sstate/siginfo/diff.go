@@ -95,17 +95,33 @@ func (d *differ) deps() {
 	if len(a) != len(b) {
 		detail = []string{"Number of task dependencies changed"}
 	} else {
-		for i := range a {
-			before, after := d.a.depHash(a[i]), d.b.depHash(b[i])
-			if !before.equal(after) {
-				detail = append(detail, fmt.Sprintf("%s with hash %s\n changed to\n%s with hash %s", a[i], before, b[i], after))
-			}
-		}
+		detail = d.depDetail(a, b)
 	}
 	if len(detail) > 0 {
 		d.add(Deps, "", list(a), list(b))
 		d.changes[len(d.changes)-1].detail = detail
 	}
+}
+
+// depDetail words which hashes changed. It ends where there is more than is
+// printed: a list can name one dependency many times.
+func (d *differ) depDetail(a, b []string) (detail []string) {
+	left, work := maxShown, maxHashed
+	for i := range a {
+		before, after := d.a.depHash(a[i]), d.b.depHash(b[i])
+		if work -= before.bytes() + after.bytes(); work < 0 {
+			return append(detail, tooMuch)
+		}
+		if before.equal(after) {
+			continue
+		}
+		left -= len(a[i]) + len(b[i]) + before.bytes() + after.bytes()
+		if left < 0 {
+			return append(detail, tooMuch)
+		}
+		detail = append(detail, fmt.Sprintf("%s with hash %s\n changed to\n%s with hash %s", a[i], before, b[i], after))
+	}
+	return detail
 }
 
 // depHash is the hash of a dependency, None if it has none.

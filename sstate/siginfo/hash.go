@@ -1,11 +1,8 @@
 package siginfo
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -20,19 +17,24 @@ func (s *Signature) ComputeBaseHash() (string, error) {
 	if !there {
 		return "", fmt.Errorf("no value of %s", s.Task)
 	}
-	h := sha256.New()
-	fmt.Fprint(h, body.Text())
-	for _, dep := range slices.Sorted(slices.Values(s.TaskDeps)) {
+	h := newDigest()
+	if err := h.add(body.Text()); err != nil {
+		return "", err
+	}
+	for _, dep := range sorted(s.TaskDeps) {
 		value, there := s.VarVals[dep]
 		if !there {
-			return "", fmt.Errorf("no value of %s", dep)
+			return "", fmt.Errorf("no value of %.200s", dep)
 		}
-		fmt.Fprint(h, dep)
+		text := dep
 		if !value.None() {
-			fmt.Fprint(h, value.String())
+			text += value.String()
+		}
+		if err := h.add(text); err != nil {
+			return "", err
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return h.hex(), nil
 }
 
 // ComputeTaskHash computes the task hash from the base hash, the dependencies,
@@ -43,27 +45,39 @@ func (s *Signature) ComputeTaskHash() (string, error) {
 	if s.RunTaskDeps == nil {
 		return "", errors.New("no runtaskdeps in it")
 	}
-	h := sha256.New()
-	fmt.Fprint(h, s.BaseHash)
+	h := newDigest()
+	if err := h.add(s.BaseHash); err != nil {
+		return "", err
+	}
 	for _, dep := range s.RunTaskDeps {
 		hash, there := s.RunTaskHashes[dep]
 		if !there {
-			return "", fmt.Errorf("no hash of %s", dep)
+			return "", fmt.Errorf("no hash of %.200s", dep)
 		}
-		fmt.Fprint(h, hash)
+		if err := h.add(hash); err != nil {
+			return "", err
+		}
 	}
 	for _, f := range s.FileChecksums {
-		if f.Sum.empty() {
-			continue
+		if err := h.add(f.hashed()); err != nil {
+			return "", err
 		}
-		// Names of files in a folder enter the hash, base names do not.
-		if strings.Contains(f.Name, "./") {
-			fmt.Fprint(h, f.Name)
-		}
-		fmt.Fprint(h, f.Sum.String())
 	}
-	fmt.Fprint(h, hashedTaint(s.Taint.Text()))
-	return hex.EncodeToString(h.Sum(nil)), nil
+	if err := h.add(hashedTaint(s.Taint.Text())); err != nil {
+		return "", err
+	}
+	return h.hex(), nil
+}
+
+// hashed is what of a file enters the hash.
+func (f FileChecksum) hashed() string {
+	switch {
+	case f.Sum.empty():
+		return ""
+	case strings.Contains(f.Name, "./"): // of a file in a folder; base names do not enter
+		return f.Name + f.Sum.String()
+	}
+	return f.Sum.String()
 }
 
 // hashedTaint is what of a taint enters the hash. BitBake looks for the mark

@@ -35,6 +35,9 @@ func (c Change) Lines(style Style) []string { return c.lines(style.pen()) }
 // lines words a change. Each message that BitBake makes from a template with
 // colours has a reset at its end (color_format), even where one is just before.
 func (c Change) lines(p *pen) []string {
+	if c.isHuge() {
+		return c.hugeLines(p)
+	}
 	switch c.Kind {
 	case IgnoreVars:
 		return c.setLines(p, "basehash_ignore_vars")
