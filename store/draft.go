@@ -47,8 +47,12 @@ func (s *Store) CreateDraft(key string, keep bool) (*Draft, Entry, error) {
 	return d, e, err
 }
 
-// EditDraft starts a private copy of an object, empty if truncate is set.
+// EditDraft starts a private copy of an object, empty if truncate is set. EPERM
+// under --unlink=refuse: it would replace the object.
 func (s *Store) EditDraft(ctx context.Context, key string, truncate bool) (*Draft, error) {
+	if s.opt.Unlink == UnlinkRefuse {
+		return nil, errRefused
+	}
 	d, err := s.newDraft(key)
 	if err != nil || truncate {
 		if d != nil {
@@ -94,7 +98,7 @@ func (d *Draft) copyFrom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(d.file, io.NewSectionReader(o, 0, e.Size))
+	_, err = io.Copy(roomyFile{d.store, d.file}, io.NewSectionReader(o.Within(ctx), 0, e.Size))
 	return err
 }
 
@@ -146,7 +150,7 @@ func (d *Draft) private() error {
 	}
 	st, err := old.Stat()
 	if err == nil {
-		_, err = io.Copy(d.file, io.NewSectionReader(old, 0, st.Size()))
+		_, err = io.Copy(roomyFile{d.store, d.file}, io.NewSectionReader(old, 0, st.Size()))
 	}
 	return err
 }

@@ -1,6 +1,11 @@
 package store
 
-import "sstatefs/remote"
+import (
+	"fmt"
+	"syscall"
+
+	"sstatefs/remote"
+)
 
 // The kinds of error that come from the remote, for package fs, which knows
 // only this one. Everything else is a syscall.Errno or wraps one.
@@ -12,6 +17,9 @@ var (
 	ErrCorrupt     = remote.ErrCorrupt
 	ErrUnsupported = remote.ErrUnsupported
 )
+
+// errRefused is what replacing an object is under --unlink=refuse.
+var errRefused = fmt.Errorf("published objects stay: %w", syscall.EPERM)
 
 // IsObject reports whether path is the name of an object. What is published
 // under it is another question.

@@ -1,10 +1,10 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"sstatefs/remote"
@@ -16,12 +16,17 @@ import (
 type farReader struct {
 	store *Store
 	key   remote.Key
+	turn  chan struct{} // holds one thing while somebody reads, and what follows is his
 
-	mu    sync.Mutex
 	body  io.ReadCloser
+	end   context.CancelFunc // of the request of body
 	at    int64
 	info  remote.Info   // of the first request: the next must be of the same content
 	moved chan struct{} // closed when at has moved; nil if nobody waits for it
+}
+
+func newFarReader(s *Store, key string) *farReader {
+	return &farReader{store: s, key: remote.Key(key), turn: make(chan struct{}, 1)}
 }
 
 // The kernel reads ahead with several requests at a time, and they come in any
@@ -31,18 +36,24 @@ const (
 	farPatience = 50 * time.Millisecond
 )
 
-// ReadAt reads at off, and asks the remote again if that is not where the last
+// readAt reads at off, and asks the remote again if that is not where the last
 // read ended well. Only the end of the object is io.EOF: the kernel takes that
-// for the end of the file.
-func (r *farReader) ReadAt(p []byte, off int64) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// for the end of the file. When ctx is done the wait for the remote ends, and
+// the next read asks again.
+func (r *farReader) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	defer func() { <-r.turn }()
 	r.awaitTurn(off)
 	if r.body == nil || r.at != off {
-		if err := r.seek(off); err != nil {
+		if err := r.seek(ctx, off); err != nil {
 			return 0, err
 		}
 	}
+	defer context.AfterFunc(ctx, r.end)()
 	n, err := io.ReadFull(r.body, p)
 	r.at += int64(n)
 	r.tellMoved()
@@ -51,8 +62,7 @@ func (r *farReader) ReadAt(p []byte, off int64) (int, error) {
 	case io.ErrUnexpectedEOF: // ReadFull's own
 		err = io.EOF
 	default:
-		_ = r.body.Close()
-		r.body = nil
+		_ = r.drop()
 		if errors.Is(err, remote.ErrCorrupt) {
 			r.store.foundCorrupt(string(r.key), r.info, err)
 		}
@@ -61,7 +71,7 @@ func (r *farReader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // awaitTurn waits for the reads that come before off, for a while. Called with
-// mu held, which it gives up meanwhile.
+// the turn, which it gives up meanwhile.
 func (r *farReader) awaitTurn(off int64) {
 	var late <-chan time.Time
 	for off > r.at && off-r.at <= farAhead {
@@ -74,20 +84,20 @@ func (r *farReader) awaitTurn(off int64) {
 			late = timer.C
 		}
 		moved, over := r.moved, false
-		r.mu.Unlock()
+		<-r.turn
 		select {
 		case <-moved:
 		case <-late:
 			over = true
 		}
-		r.mu.Lock()
+		r.turn <- struct{}{}
 		if over {
 			return
 		}
 	}
 }
 
-// tellMoved frees who waits for its turn. Called with mu held.
+// tellMoved frees who waits for its turn. Called with the turn.
 func (r *farReader) tellMoved() {
 	if r.moved != nil {
 		close(r.moved)
@@ -95,41 +105,55 @@ func (r *farReader) tellMoved() {
 	}
 }
 
-// seek opens the body at off. Called with mu held.
-func (r *farReader) seek(off int64) error {
-	if r.body != nil {
-		r.body.Close()
-		r.body = nil
+// seek opens the body at off. Called with the turn. The request outlives the
+// read that made it, unless ctx ends first.
+func (r *farReader) seek(ctx context.Context, off int64) error {
+	_ = r.drop()
+	request, end := context.WithCancel(r.store.ctx) // a reader has no time limit, a stall has
+	defer context.AfterFunc(ctx, end)()
+	body, err := r.request(request, off)
+	if err != nil {
+		end()
+		return err
 	}
-	ctx := r.store.ctx // a reader has no time limit, a stall has
+	r.body, r.end, r.at = body, end, off
+	return nil
+}
+
+// request asks for the object from off on, and sees that it is the same as
+// before.
+func (r *farReader) request(ctx context.Context, off int64) (io.ReadCloser, error) {
 	body, info, err := r.store.guard.Get(ctx, r.key, off)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.info.Key == "" {
 		r.info = info
 	}
 	if info.Size != r.info.Size || !info.ModTime.Equal(r.info.ModTime) {
 		body.Close()
-		return fmt.Errorf("%s: replaced while it was read: %w", r.key, remote.ErrCorrupt)
+		return nil, fmt.Errorf("%s: replaced while it was read: %w", r.key, remote.ErrCorrupt)
 	}
-	if off == 0 {
-		if body, err = checkWhileRead(body, info); err != nil {
-			return err
-		}
+	if off > 0 {
+		return body, nil
 	}
-	r.body, r.at = body, off
-	return nil
+	return checkWhileRead(body, info)
+}
+
+// drop closes the body, if there is one. Called with the turn.
+func (r *farReader) drop() error {
+	if r.body == nil {
+		return nil
+	}
+	defer r.end()
+	err := r.body.Close()
+	r.body = nil
+	return err
 }
 
 // Close ends the reading.
 func (r *farReader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.body == nil {
-		return nil
-	}
-	err := r.body.Close()
-	r.body = nil
-	return err
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	return r.drop()
 }

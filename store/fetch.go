@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -39,11 +40,20 @@ func (s *Store) StatOpen(ctx context.Context, o *Object) (Entry, error) {
 
 // ReadAt reads from the object wherever it is.
 func (o *Object) ReadAt(p []byte, off int64) (int, error) {
-	if o.File != nil {
-		return o.File.ReadAt(p, off)
-	}
-	return o.far.ReadAt(p, off)
+	return o.Within(context.Background()).ReadAt(p, off)
 }
+
+// Within is the object for a reader who waits for the remote until ctx is done.
+func (o *Object) Within(ctx context.Context) io.ReaderAt {
+	if o.File != nil {
+		return o.File
+	}
+	return readerAt(func(p []byte, off int64) (int, error) { return o.far.readAt(ctx, p, off) })
+}
+
+type readerAt func(p []byte, off int64) (int, error)
+
+func (f readerAt) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
 
 // Close ends the use of the object.
 func (o *Object) Close() error {
@@ -63,8 +73,26 @@ type fetches struct {
 
 // fetch is one download, awaited by any number of readers.
 type fetch struct {
-	done chan struct{}
-	err  error
+	done      chan struct{}
+	err       error
+	overtaken bool // the key was published or removed here since it began
+}
+
+// overtake tells the download of a key that what it brings is old. Called with
+// the key lock.
+func (f *fetches) overtake(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.running[key]; r != nil {
+		r.overtaken = true
+	}
+}
+
+func (f *fetches) isOvertaken(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.running[key]
+	return r != nil && r.overtaken
 }
 
 // errNoRoom says that an object does not fit into the cache: read it from the
@@ -97,7 +125,7 @@ func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
 	var err error
 	o.File, err = s.openLocal(ctx, key)
 	if errors.Is(err, errNoRoom) {
-		o.far, err = &farReader{store: s, key: remote.Key(key)}, nil
+		o.far, err = newFarReader(s, key), nil
 	}
 	if err != nil {
 		s.fetches.use(key, -1)
@@ -115,15 +143,8 @@ func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
 			return nil, err
 		}
 		if e.Local {
-			if err := s.checkUnclean(s.layout.object(key), key); errors.Is(err, errDamaged) {
-				s.breakObject(key)
-				continue
-			} else if errors.Is(err, os.ErrNotExist) {
-				continue // somebody else found the damage
-			} else if err != nil {
-				return nil, err
-			}
-			if f, err := os.Open(s.layout.object(key)); !errors.Is(err, os.ErrNotExist) {
+			f, err := s.openCached(key)
+			if !errors.Is(err, os.ErrNotExist) {
 				return f, err
 			}
 			continue
@@ -132,7 +153,26 @@ func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return nil, syscall.EIO
+	if s.isOurs(key) {
+		return nil, syscall.EIO
+	}
+	return nil, errNoRoom // a damaged or old copy on a disk that is read-only stays in the way
+}
+
+// openCached opens a cached object if it may be served. ErrNotExist when it went
+// meanwhile, or is damaged and was set aside.
+func (s *Store) openCached(key string) (*os.File, error) {
+	err := s.checkUnclean(s.layout.object(key), key)
+	switch {
+	case errors.Is(err, errDamaged):
+		s.breakObject(key)
+		return nil, os.ErrNotExist
+	case errors.Is(err, syscall.EIO) && !s.isOurs(key):
+		return nil, errNoRoom // the disk has lost it, the remote has not
+	case err != nil:
+		return nil, err
+	}
+	return os.Open(s.layout.object(key))
 }
 
 // fetch brings an object into the cache. Who asks for one that is on its way
@@ -168,17 +208,20 @@ func (s *Store) fetch(ctx context.Context, key string) error {
 const replacing = 100 * time.Millisecond
 
 // bring downloads an object, and once more if it came damaged, as a connection
-// may have broken quietly, or if what is listed is not there: it may just be
-// replaced.
+// may have broken quietly, or if it may just be replaced: what is listed is not
+// there, or what came is not what is there.
 func (s *Store) bring(ctx context.Context, key string) error {
 	info, err := s.download(ctx, key)
 	switch {
-	case errors.Is(err, remote.ErrCorrupt):
+	case errors.Is(err, remote.ErrCorrupt), errors.Is(err, errOtherSize):
 		info, err = s.download(ctx, key)
 	case errors.Is(err, remote.ErrNotExist) && sleep(ctx, replacing, nil):
 		info, err = s.download(ctx, key)
 	}
-	if err == nil || errors.Is(err, errNoRoom) {
+	switch {
+	case errors.Is(err, errOvertaken):
+		return nil // whoever wants it looks again
+	case err == nil, errors.Is(err, errNoRoom):
 		return err
 	}
 	return s.fetchFailed(key, info, err)
@@ -195,27 +238,21 @@ func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
 	}
 	defer body.Close()
 	failpoint.Pass("fetch.answered")
+	info.Key = remote.Key(key)
 	if err := s.doubtSize(ctx, info); err != nil {
 		return info, err
 	}
-	if info.Size > s.opt.CacheSize || !s.makeRoom(info.Size) {
+	if info.Size > s.opt.CacheSize {
 		return info, errNoRoom
 	}
-	tmp := s.temporary()
-	defer os.Remove(tmp)
-	got, err := receive(tmp, body, info)
-	failpoint.Pass("fetch.received")
-	if err == nil {
-		err = s.keep(tmp, key, got)
+	release, ok := s.reserve(info.Size)
+	if !ok {
+		return info, errNoRoom
 	}
-	if errors.Is(err, syscall.ENOSPC) {
-		err = errNoRoom
+	defer release()
+	if err := s.takeIn(body, info); err != nil {
+		return info, s.notKept(err)
 	}
-	if err != nil {
-		return info, err
-	}
-	s.names.clearCorrupt(key)
-	s.noteFound(info) // another size may have been listed
 	s.touches.want(key)
 	s.ledger.note(Event{Kind: EventFetch, Key: key, Bytes: info.Size}, func(t *Stats) {
 		t.Fetched.Objects++
@@ -224,21 +261,63 @@ func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
 	return info, nil
 }
 
-// keep puts a verified download in place, unless we published the key
-// meanwhile. Its time is now: a fetch is a use.
-func (s *Store) keep(tmp, key string, got sum) error {
+// takeIn verifies a body on its way into the cache.
+func (s *Store) takeIn(body io.Reader, info remote.Info) error {
+	tmp := s.temporary()
+	defer os.Remove(tmp)
+	var f *os.File
+	err := s.withRoomFor(func() (err error) {
+		f, err = os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o664)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotKept, err)
+	}
+	got, err := receive(f, body, info)
+	failpoint.Pass("fetch.received")
+	if err == nil {
+		err = s.keep(tmp, info, got)
+	}
+	return err
+}
+
+// errNotKept is an object that the cache's disk does not take.
+var errNotKept = errors.New("cannot be kept")
+
+// notKept makes of a download that the disk did not take one to be read from the
+// remote, whatever is wrong with the disk.
+func (s *Store) notKept(err error) error {
+	switch {
+	case !errors.Is(err, errNotKept):
+		return err
+	case isFull(err):
+		return errNoRoom
+	}
+	s.quiet.warn("objects are read from the remote, the cache's disk does not take them", "error", err)
+	return fmt.Errorf("%w: %w", errNoRoom, err)
+}
+
+// errOvertaken is a download of what is not the newest any more.
+var errOvertaken = errors.New("published or removed here meanwhile")
+
+// keep puts a verified download in place, unless we have published or removed the
+// key meanwhile, perhaps even on the remote. Its time is now: a fetch is a use.
+func (s *Store) keep(tmp string, info remote.Info, got sum) error {
+	key := string(info.Key)
 	unlock := s.keys.lock(key)
 	defer unlock()
-	if s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
-		return nil // published here meanwhile, perhaps even sent: that is newer
+	if s.fetches.isOvertaken(key) || s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
+		return errOvertaken
 	}
 	_ = os.Chmod(tmp, 0o664) // as BitBake leaves it, whatever our umask
-	if err := s.place(tmp, key); err != nil {
-		return err
+	if err := s.withRoomFor(func() error { return s.place(tmp, key) }); err != nil {
+		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
 	failpoint.Pass("fetch.placed")
 	s.sums.set(s.layout.object(key), key, got)
 	failpoint.Pass("fetch.summed")
+	s.names.clearCorrupt(key)
+	s.noteFound(info) // another size may have been listed
 	s.dirty.Store(true)
 	return nil
 }
@@ -248,15 +327,28 @@ func (s *Store) keep(tmp, key string, got sum) error {
 func (s *Store) fetchFailed(key string, info remote.Info, err error) error {
 	switch {
 	case errors.Is(err, remote.ErrNotExist):
-		s.noteGone(key)
-		s.changed(key)
-		return errNotExist
+		return s.fetchedNothing(key)
 	case errors.Is(err, remote.ErrCorrupt):
 		s.foundCorrupt(key, info, err)
 	case s.ctx.Err() == nil:
 		s.quiet.warn("not fetched", "error", err)
 	}
 	return fmt.Errorf("fetch: %w", err)
+}
+
+// fetchedNothing notes that the remote has not what it was thought to have.
+func (s *Store) fetchedNothing(key string) error {
+	unlock := s.keys.lock(key)
+	overtaken := s.fetches.isOvertaken(key)
+	if !overtaken {
+		s.noteGone(key)
+	}
+	unlock()
+	if overtaken {
+		return nil
+	}
+	s.changed(key)
+	return errNotExist
 }
 
 // foundCorrupt makes what the remote has under a key a miss, until it is another.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -100,4 +101,57 @@ func TestBrokenDownloadIsNotCorrupt(t *testing.T) {
 		after.Store(-1)
 		r.wantContent(key, string(content))
 	})
+}
+
+// TestReplacedDownload: who reads while others replace gets one of the contents.
+func TestReplacedDownload(t *testing.T) {
+	r := newRig(t, func(_ *Options, tr *remote.Traits) { tr.CheapStat = false })
+	key := testKey(1, "package")
+	r.mem.Set(remote.Key(key), []byte("one"))
+	r.listed()
+	r.mem.Set(remote.Key(key), []byte("another"))
+	asked := r.mem.Calls("stat")
+	r.mem.Hang("stat")
+	read := make(chan error, 1)
+	go func() {
+		_, err := r.read(key)
+		read <- err
+	}()
+	if !remotetest.Eventually(func() bool { return r.mem.Calls("stat") > asked }) {
+		t.Error("an unlisted length is not doubted")
+	}
+	r.mem.Set(remote.Key(key), []byte("and a third"))
+	r.mem.Release()
+	if err := <-read; err != nil {
+		t.Errorf("read = %v", err)
+	}
+	r.wantContent(key, "and a third")
+}
+
+// TestRemovedDownload: what was on its way when it was removed does not come back.
+func TestRemovedDownload(t *testing.T) {
+	r := newRig(t, func(_ *Options, tr *remote.Traits) { tr.CheapStat = false })
+	key := testKey(1, "package")
+	r.mem.Set(remote.Key(key), []byte("content"))
+	r.listed()
+	r.mem.Hang("read")
+	read := make(chan error, 1)
+	go func() {
+		_, err := r.read(key)
+		read <- err
+	}()
+	if !remotetest.Eventually(func() bool { return r.mem.Calls("read") > 0 }) {
+		t.Error("nothing is read")
+	}
+	if err := r.Unlink(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	r.flush()
+	r.mem.Release()
+	if err := <-read; err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("read = %v", err)
+	}
+	r.wantMiss(key)
+	r.mustPublish(key, "anew")
+	r.wantContent(key, "anew")
 }

@@ -35,7 +35,7 @@ func (s *Store) housekeep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-room.C:
-			s.makeRoom(0)
+			s.makeRoom()
 			s.saveLearned()
 			s.saveMisses()
 			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {

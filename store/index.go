@@ -26,6 +26,7 @@ type index struct {
 	onDelta   func(delta)                        // called without locks after every listing
 	spawn     func(fn func(ctx context.Context)) // in a goroutine that the store owns and ends
 	jobs      int
+	most      int64 // objects
 
 	mu         sync.Mutex
 	dict       *dictionary

@@ -89,6 +89,7 @@ func (s *sea) folders(_ context.Context, prefix string, fn func(remote.Folder) e
 // newIndex is an index of what a sea holds.
 func (s *sea) newIndex() *index {
 	return &index{
+		most: mostIndexed,
 		list: s.list, folders: s.folders, refresh: time.Minute, now: time.Now, onDelta: func(delta) {},
 		farNow: func() (time.Time, bool) { return time.Now(), true },
 		spawn:  func(fn func(context.Context)) { go fn(context.Background()) }, jobs: 16,

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -234,5 +236,40 @@ func TestGetAllocatesNothing(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("two lookups allocate %v times", allocs)
+	}
+}
+
+// TestEmptiedFolderFillsAgain: the kernel asks for nothing below a folder that
+// holds nothing. What another host publishes there is found nevertheless.
+func TestEmptiedFolderFillsAgain(t *testing.T) {
+	for _, perFolder := range []bool{true, false} {
+		for _, top := range []string{"", "universal"} {
+			t.Run(fmt.Sprintf("%s per folder %t", top, perFolder), func(t *testing.T) {
+				c := &clock{t: time.Now()}
+				r := newRig(t, func(o *Options, tr *remote.Traits) {
+					tr.CheapStat, tr.ListPerFolder = false, perFolder
+					o.Now = c.now
+				})
+				r.mem.SetClock(c.now)
+				key := path.Join(top, testKey(1, "package"))
+				folder, _, _ := strings.Cut(key, "/")
+				r.mem.Set(remote.Key(path.Dir(key)+"/.sstatefs-0123456789abcdef"), nil) // folders stay, as on WebDAV
+				r.mem.Set(remote.Key(key), []byte("x"))
+				r.filled()
+				r.mem.Remove(remote.Key(key))
+				c.add(time.Hour)
+				r.filled()
+				if _, err := r.Stat(context.Background(), folder); err == nil {
+					t.Fatalf("%s is there and holds no object", folder)
+				}
+				r.mem.Set(remote.Key(key), []byte("x"))
+				c.add(time.Hour)
+				eventually(t, "its folder is found", func() bool {
+					c.add(time.Second)
+					_, err := r.Stat(context.Background(), folder)
+					return err == nil
+				})
+			})
+		}
 	}
 }

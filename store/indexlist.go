@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"sstatefs/remote"
@@ -124,7 +125,7 @@ func (x *index) collect(ctx context.Context, sh *shard, p *pass) error {
 	stale := x.stale(sh, p)
 	if !timed || !partly || 2*len(stale) > len(p.times) {
 		p.whole = true
-		return x.listInto(ctx, sh.name, p)
+		return x.listInto(ctx, sh, sh.name, p)
 	}
 	for _, i := range stale {
 		if err := x.collectLeaf(ctx, sh, p, i); err != nil {
@@ -155,7 +156,7 @@ func (x *index) stale(sh *shard, p *pass) []byte {
 // collectLeaf asks the remote what one leaf holds.
 func (x *index) collectLeaf(ctx context.Context, sh *shard, p *pass, i byte) error {
 	p.listed[i] = true
-	return x.listInto(ctx, sh.name+"/"+leafName(sh.name, i), p)
+	return x.listInto(ctx, sh, sh.name+"/"+leafName(sh.name, i), p)
 }
 
 // collectFolders asks the remote which leaves a shard has. Those that are gone
@@ -171,12 +172,26 @@ func (x *index) collectFolders(ctx context.Context, sh *shard, p *pass) error {
 	return nil
 }
 
-func (x *index) listInto(ctx context.Context, prefix string, p *pass) error {
+func (x *index) listInto(ctx context.Context, sh *shard, prefix string, p *pass) error {
+	x.mu.Lock()
+	room := x.most - x.objects + int64(sh.content.size())
+	x.mu.Unlock()
 	return x.list(ctx, prefix, func(i remote.Info) error {
 		p.add(prefix, &i)
+		if p.count() > room {
+			return fmt.Errorf("remote lists more than %d objects: %w", x.most, remote.ErrUnsupported)
+		}
 		return nil
 	})
 }
+
+// mostIndexed bounds the objects of a remote, 100 bytes of memory each: more
+// than sixty million in one listing are no cache, but a server that makes up
+// names without an end.
+const mostIndexed = 64 << 20
+
+// count is how many objects were gathered.
+func (b *builder) count() int64 { return int64(len(b.items) + len(b.odd)) }
 
 // end puts what a listing found in place, and releases who waits for it.
 func (x *index) end(sh *shard, p *pass, l *listing, err error) {

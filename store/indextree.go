@@ -17,6 +17,7 @@ func (x *index) children(dir string, fn func(name string, folder bool)) (ready b
 		if !x.complete && x.filling != nil {
 			return false, x.filling
 		}
+		x.wantBelow(dir)
 		x.mayRefresh(x.root.listed)
 	} else if wait := x.awaitFolder(dir); wait != nil {
 		return false, wait
@@ -39,8 +40,36 @@ func (x *index) awaitFolder(dir string) *listing {
 	if sh == nil {
 		return nil
 	}
-	sh.used = true
+	x.want(sh)
 	return x.awaitShard(sh)
+}
+
+// want makes refreshes look at a shard, and into its leaves that were empty: the
+// kernel asks for nothing below a folder that holds nothing, so that nobody else
+// would want them. Called with mu held.
+func (x *index) want(sh *shard) {
+	sh.used = true
+	if !x.perFolder || sh.leaves == nil {
+		return
+	}
+	for i := range sh.leaves {
+		if lf := &sh.leaves[i]; lf.there && !sh.content.holds(byte(i)) {
+			lf.used = true
+		}
+	}
+}
+
+// wantBelow is want for the empty shards below a folder that leads to shards.
+// Called with mu held.
+func (x *index) wantBelow(dir string) {
+	if dir == "" {
+		return // what is at the root is asked for by name
+	}
+	for name, sh := range x.shards {
+		if parent(name) == dir && sh.content.size() == 0 {
+			x.want(sh)
+		}
+	}
 }
 
 // known is children without asking whether it is all.

@@ -1,21 +1,18 @@
 package store
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote/failpoint"
 )
-
-// formatVersion is the first line of CACHE/format; it changes when an older
-// sstatefs could not use the directory.
-const formatVersion = "sstatefs cache 1"
 
 // layout names the parts of a cache directory.
 //
@@ -60,49 +57,11 @@ func (l layout) make() error {
 	return os.Chmod(l.path("scratch"), 0o775)
 }
 
-// identity is what CACHE/format remembers.
-type identity struct {
-	remote string // canonical address
-	root   string // remote.Traits.Identity
-}
-
-var errNoFormat = errors.New("no cache yet")
-
-func (l layout) readFormat() (identity, error) {
-	f, err := os.Open(l.path("format"))
-	if errors.Is(err, os.ErrNotExist) {
-		return identity{}, errNoFormat
-	}
-	if err != nil {
-		return identity{}, err
-	}
-	defer f.Close()
-	sc := bufio.NewScanner(f)
-	if !sc.Scan() || sc.Text() != formatVersion {
-		return identity{}, fmt.Errorf("%s: not a cache of this sstatefs (want %q): use another --cache-dir", l.path("format"), formatVersion)
-	}
-	var id identity
-	for sc.Scan() {
-		switch k, v, _ := strings.Cut(sc.Text(), " "); k {
-		case "remote":
-			id.remote = v
-		case "identity":
-			id.root = v
-		}
-	}
-	return id, sc.Err()
-}
-
-func (l layout) writeFormat(id identity) error {
-	text := fmt.Sprintf("%s\nremote %s\nidentity %s\n", formatVersion, id.remote, id.root)
-	return writeFileAtomic(l.path("format"), []byte(text))
-}
-
 // lock takes CACHE/lock for owner, or says who has it.
 func (l layout) lock(owner string) (*os.File, error) {
 	f, err := os.OpenFile(l.path("lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cache %s: cannot be written to: %w: make it writable or give another --cache-dir", l.dir, errors.Unwrap(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		who, _ := os.ReadFile(l.path("lock"))
@@ -112,39 +71,71 @@ func (l layout) lock(owner string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("cache %s: flock: %w: put --cache-dir on a local file system", l.dir, err)
 	}
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = fmt.Fprintf(f, "sstatefs of %s (pid %d)\n", owner, os.Getpid())
-		if err == nil {
-			return f, nil
-		}
 	}
-	f.Close()
-	return nil, fmt.Errorf("cache %s: cannot write lock: %w", l.dir, err)
+	if err != nil && !isFull(err) { // the flock is what counts, and there may be room soon
+		f.Close()
+		return nil, fmt.Errorf("cache %s: cannot write lock: %w", l.dir, err)
+	}
+	return f, nil
 }
 
+// probeName is the longest name there may be.
+func probeName() string { return strings.Repeat("a", 255) }
+
+// isProbe reports whether a name is one that probe makes.
+func isProbe(name string) bool { return name == probeName() || name == "b" || name == "c" }
+
 // probe finds out what the file system of the cache can do. Without link or
-// 255-byte names there is nothing to build on.
+// 255-byte names there is nothing to build on. A full disk says nothing about
+// that, and what waits in a cache that was used before must get out of it.
 func (l layout) probe() (xattrs bool, err error) {
-	a := l.path("fetch", strings.Repeat("a", 255))
+	err = l.probeNames()
+	if isFull(err) {
+		if _, e := os.Stat(l.path("format")); e == nil {
+			err = nil
+		}
+	}
+	e := unix.Setxattr(l.path("lock"), sumAttr, []byte("probe"), 0)
+	return e == nil || isFull(e), err
+}
+
+func (l layout) probeNames() error {
+	a := l.path("fetch", probeName())
 	if err := os.WriteFile(a, nil, 0o644); err != nil {
-		return false, fmt.Errorf("cache %s: names of 255 bytes do not work: %w: put --cache-dir on another file system", l.dir, err)
+		return l.unfit("names of 255 bytes do not work", err)
 	}
 	defer os.Remove(a)
 	b := l.path("fetch", "b")
 	defer os.Remove(b)
 	if err := os.Link(a, b); err != nil {
-		return false, fmt.Errorf("cache %s: no hard links: %w: put --cache-dir on a local file system", l.dir, err)
+		return l.unfit("no hard links", err)
 	}
 	c := l.path("fetch", "c")
 	defer os.Remove(c)
-	if err := os.Rename(b, c); err != nil {
-		return false, fmt.Errorf("cache %s: rename: %w", l.dir, err)
-	}
-	return unix.Setxattr(a, sumAttr, []byte("probe"), 0) == nil, nil
+	return l.unfit("rename does not work", os.Rename(b, c))
 }
 
-// writeFileAtomic gives path new content, whole or not at all.
+// unfit words why a file system is none for a cache, or is none now.
+func (l layout) unfit(what string, err error) error {
+	var no syscall.Errno
+	switch {
+	case err == nil:
+		return nil
+	case isFull(err) && errors.As(err, &no):
+		return fmt.Errorf("cache %s: %w: make room or give another --cache-dir", l.dir, no)
+	}
+	return fmt.Errorf("cache %s: %s: %w: put --cache-dir on a local file system", l.dir, what, err)
+}
+
+// writeFileAtomic gives path new content, whole or not at all. What is there
+// already needs no room.
 func writeFileAtomic(path string, data []byte) error {
+	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+		return nil
+	}
 	tmp := path + ".new"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {

@@ -137,6 +137,11 @@ func (s *Store) ask(ctx context.Context, key string) (remote.Info, answer) {
 			return info, ans
 		}
 	}
+	return s.askRemote(ctx, key)
+}
+
+// askRemote asks the remote itself for a key.
+func (s *Store) askRemote(ctx context.Context, key string) (remote.Info, answer) {
 	may, start := s.patience.begin()
 	if may == 0 {
 		return remote.Info{}, unknown
@@ -287,14 +292,14 @@ func (s *Store) replacedElsewhere(key string, seen *unix.Statx_t) {
 	s.dropLocal(key)
 }
 
-// dropLocal removes the local copy of an object. Called with its key lock.
-func (s *Store) dropLocal(key string) {
+// dropLocal removes the local copy of an object and reports whether it did: of a
+// disk that is read-only it cannot. Called with its key lock.
+func (s *Store) dropLocal(key string) (gone bool) {
 	p := s.layout.object(key)
 	var st unix.Statx_t
 	if lstat(p, &st) != nil {
-		return
+		return false
 	}
-	gone := false
 	s.usage.change(key, func() (objects, bytes int64) {
 		if gone = os.Remove(p) == nil; !gone {
 			return 0, 0
@@ -306,6 +311,7 @@ func (s *Store) dropLocal(key string) {
 		s.sums.drop(key)
 		pruneParents(p, s.layout.path("objects"))
 	}
+	return gone
 }
 
 // noteOnRemote tells the index what the remote has.

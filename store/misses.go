@@ -39,6 +39,13 @@ const (
 	missSlack = missLimit
 )
 
+// missesHeader begins CACHE/misses. Up to version 0.1 there was none, and the
+// lines were the same.
+const missesHeader = "sstatefs misses 1"
+
+// errOtherMisses is a record in another version's words.
+var errOtherMisses = errors.New("written by another version, dropped")
+
 // misses is the record of what builds did not find, newest last. It is kept in
 // CACHE/misses, a line each, so that it survives a restart. A line that a crash
 // cut off is left out.
@@ -209,12 +216,20 @@ func (m *misses) load() error {
 	defer m.mu.Unlock()
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
-		m.lines++
+		if m.lines++; m.lines == 1 && isOtherMisses(sc.Text()) {
+			m.lines = 0
+			return errors.Join(errOtherMisses, os.Remove(m.path))
+		}
 		if miss, ok := parseMiss(sc.Text()); ok {
 			m.add(miss)
 		}
 	}
 	return sc.Err()
+}
+
+// isOtherMisses tells the header of another version.
+func isOtherMisses(first string) bool {
+	return strings.HasPrefix(first, "sstatefs ") && first != missesHeader
 }
 
 // save brings what came since the last save to the file. It is for one
@@ -223,9 +238,9 @@ func (m *misses) save() error {
 	m.mu.Lock()
 	text := bytes.Clone(m.pending.Bytes())
 	came := bytes.Count(text, []byte{'\n'})
-	anew := m.lines+came > m.limit+missSlack
+	anew := came > 0 && (m.lines == 0 || m.lines+came > m.limit+missSlack)
 	if anew {
-		text = text[:0]
+		text = append(text[:0], missesHeader+"\n"...)
 		for _, miss := range m.latest() {
 			text = append(text, miss.line()...)
 		}

@@ -23,7 +23,9 @@ func (w *modelWorld) do(h *modelHost, op modelOp) (r modelResult) {
 	case "rename":
 		var tmp string
 		if tmp, r.err = w.scratch(h, key, op); r.err == nil {
+			before := h.Stats().Published.Objects
 			r.err = h.Rename(ctx, tmp, key, 0)
+			r.gaveWay = r.err == nil && h.Stats().Published.Objects == before
 		}
 	case "write":
 		r.err = w.writeOver(h, key, op)

@@ -27,13 +27,13 @@ type publishing struct {
 // on the remote soon. The entry is nil when nothing is to be sent. The caller
 // removes the old name, if that is what it wants, and then awaits the entry.
 //
-// Errors: EEXIST when the name is taken and may not be replaced; EIO for an
-// empty archive, which BitBake survives and an empty object would not let it;
+// Errors: EEXIST when the name is taken and may not be replaced, EPERM when
+// --unlink=refuse forbids that; EIO for an empty archive, which BitBake survives and an empty object would not let it;
 // ENOSPC when the queue is full.
 func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	before := localID(s.layout.object(p.key))
 	_, err := s.lookupObject(ctx, p.key)
-	exists := err == nil
+	exists := err == nil || p.force && s.isForgotten(ctx, p.key)
 	if exists && p.name.Side == sstate.SideSig && s.isOrphan(ctx, p.key) {
 		s.awaitTries(ctx, p.key)
 		s.dropSignature(p.key) // of a build that was cut off; it must not keep out the next
@@ -41,6 +41,9 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	}
 	if exists && !p.force {
 		return nil, errExist
+	}
+	if exists && s.opt.Unlink == UnlinkRefuse {
+		return nil, errRefused // to replace is to remove
 	}
 	var st unix.Statx_t
 	if err := lstat(p.from, &st); err != nil {
@@ -53,7 +56,7 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	if err := s.roomInQueue(p, int64(st.Size)); err != nil {
 		return nil, err
 	}
-	s.makeRoom(0)
+	s.makeRoom()
 	s.sums.distrust(p.from, st.Nlink) // before the sync, which brings attributes to disk too
 	if p.name.Side == sstate.SideSig {
 		s.sums.noteOpaque(p.from)
@@ -66,8 +69,11 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	defer unlock()
 	now := localID(s.layout.object(p.key))
 	quicker := now != (FileID{}) && now != before // another publisher was; a copy that went was trimmed
-	if quicker && !p.force {
+	switch {
+	case quicker && !p.force:
 		return nil, errExist
+	case quicker && s.opt.Unlink == UnlinkRefuse:
+		return nil, errRefused
 	}
 	o := opCreate
 	switch {
@@ -77,6 +83,20 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		o = opReplace // also if the remote would not let go of the old one
 	}
 	return s.commit(p, o, &st)
+}
+
+// isForgotten reports whether the remote has a key that the saved index does not
+// know: what a daemon that was killed had published last, and trimmed. Taken for
+// absent, its replacement would give way to it.
+func (s *Store) isForgotten(ctx context.Context, key string) bool {
+	if s.names.isRemoved(key) || !s.isRemembered(key) {
+		return false
+	}
+	info, ans := s.askRemote(ctx, key)
+	if ans == there {
+		s.noteFound(info)
+	}
+	return ans == there
 }
 
 // isOrphan reports whether a signature waits for an archive that is not there.
@@ -155,6 +175,9 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	})
 	if err == nil {
 		err = s.withRoomFor(func() error { return s.place(p.from, p.key) })
+		if err != nil && old == (FileID{}) {
+			os.Remove(record) // or the next mount makes an object of what was refused
+		}
 	}
 	if err != nil {
 		return err
@@ -179,6 +202,7 @@ func (s *Store) committed(key string, size int64) {
 		s.names.setOdd(key, false)
 	}
 	s.unwhiteout(key)
+	s.fetches.overtake(key)
 	s.touches.forget(key)
 	s.dirty.Store(true)
 	s.misses.published(key)

@@ -45,6 +45,22 @@ func parseEntryDir(name string) (seq uint64, o op, extra string, ok bool) {
 	return 0, "", "", false
 }
 
+// checkUnknown refuses to go on without what it does not understand in the
+// queue: it was acknowledged to somebody. Empty folders are nothing.
+func (s *Store) checkUnknown(root, name string) error {
+	if root == "queue" && name == "held" {
+		return nil
+	}
+	dir := s.layout.path(root, name)
+	switch _, file, _, err := entryFile(dir); {
+	case err != nil:
+		return err
+	case file != "":
+		return fmt.Errorf("cache %s: %s is no entry of a queue that this sstatefs knows: use the one that wrote it, or move that away", s.layout.dir, file)
+	}
+	return nil
+}
+
 // path is the entry's file.
 func (q *queue) path(e *entry, isHeld bool) string {
 	return q.dir(isHeld) + "/" + e.dir() + "/" + e.file()

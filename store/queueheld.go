@@ -60,3 +60,33 @@ func (q *queue) heldCount() int {
 	defer q.mu.Unlock()
 	return len(q.held)
 }
+
+// withdraw takes out the entries of a key that have this file, and returns those
+// of the queue and those that were held, to be erased. It says no, and takes out
+// nothing, while one of them is being sent.
+func (q *queue) withdraw(key string, ino uint64) (queued, aside []*entry, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.chains[key] {
+		if e.ino == ino && e.state == sending {
+			return nil, nil, false
+		}
+	}
+	for _, e := range slices.Clone(q.chains[key]) {
+		if e.ino == ino {
+			q.remove(e)
+			e.state = gone
+			q.hide(e.ino, -1)
+			q.answer(e)
+			queued = append(queued, e)
+		}
+	}
+	for _, e := range q.held {
+		if e.key == key && e.ino == ino {
+			q.unhold(e)
+			q.hide(e.ino, -1)
+			aside = append(aside, e)
+		}
+	}
+	return queued, aside, true
+}

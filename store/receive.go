@@ -11,20 +11,20 @@ import (
 	"sstatefs/remote/failpoint"
 )
 
-// receive writes the body of an object to a new file, verifies it and returns
-// its checksum. A body of another length than was told is ErrCorrupt.
-func receive(path string, body io.Reader, info remote.Info) (got sum, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o664)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
+// receive writes the body of an object to a new file, which it closes, verifies
+// it and returns its checksum. A body of another length than was told is
+// ErrCorrupt. What the file refuses is errNotKept: a decoder that is fed from
+// the same body may have taken it for anything.
+func receive(f *os.File, body io.Reader, info remote.Info) (got sum, err error) {
 	in := &intake{file: f, hash: newShortHash()}
-	if err := copyVerified(in, body, string(info.Key)); err != nil {
+	err = copyVerified(in, body, string(info.Key))
+	if e := f.Close(); in.refused == nil {
+		in.refused = e
+	}
+	switch {
+	case in.refused != nil:
+		return "", fmt.Errorf("%w: %w", errNotKept, in.refused)
+	case err != nil:
 		return "", err
 	}
 	if in.size != info.Size {
@@ -43,6 +43,8 @@ type intake struct {
 	file *os.File
 	hash hash.Hash
 	size int64
+
+	refused error // what the file said
 }
 
 func (i *intake) Write(p []byte) (int, error) {
@@ -50,5 +52,8 @@ func (i *intake) Write(p []byte) (int, error) {
 	failpoint.Pass("fetch.writing")
 	i.hash.Write(p[:n])
 	i.size += int64(n)
+	if err != nil {
+		i.refused = err
+	}
 	return n, err
 }

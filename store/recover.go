@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -29,14 +28,14 @@ import (
 // After an unclean stop objects that changed since the last sync are checked
 // before they are served or sent, see checkUnclean.
 func (s *Store) recover() error {
+	if err := s.cleanScratch(); err != nil { // first: it makes room for the others
+		return err
+	}
+	failpoint.Pass("recover.cleaned")
 	if err := s.markRunning(); err != nil {
 		return err
 	}
 	failpoint.Pass("recover.running")
-	if err := s.cleanScratch(); err != nil {
-		return err
-	}
-	failpoint.Pass("recover.cleaned")
 	if err := s.loadNames(); err != nil {
 		return err
 	}
@@ -52,15 +51,20 @@ func (s *Store) recover() error {
 	}
 	for _, e := range entries {
 		if s.isForsaken(e, last) {
+			s.log.Info("signature dropped: its archive was not published, or did not survive", "key", e.key)
 			s.queue.erase(e, false)
 			failpoint.Pass("recover.forsaken")
 			s.dropLocal(e.key)
 			continue
 		}
-		if last[e.key] == e {
+		switch newest := last[e.key]; {
+		case newest == e:
 			if err := s.complete(e); err != nil {
 				return err
 			}
+		case newest.op == opRemove: // sent now it would look like somebody else's, and stay
+			s.queue.erase(e, false)
+			continue
 		}
 		failpoint.Pass("recover.completed")
 		s.enqueue(e)
@@ -202,6 +206,9 @@ func (s *Store) readQueue() ([]*entry, error) {
 		for _, d := range dirs {
 			seq, o, _, ok := parseEntryDir(d.Name())
 			if !ok {
+				if err := s.checkUnknown(root, d.Name()); err != nil {
+					return nil, err
+				}
 				continue
 			}
 			e, err := s.readEntry(s.layout.path(root), d.Name(), &entry{seq: seq, op: o})
@@ -314,32 +321,4 @@ var errSum = errors.New("checksum differs")
 func isDamage(err error) bool {
 	return errors.Is(err, errSum) || errors.Is(err, sstate.ErrEmpty) ||
 		errors.Is(err, sstate.ErrTruncated) || errors.Is(err, sstate.ErrCorrupt)
-}
-
-func (s *Store) checkFile(path, key string) error {
-	if want := s.sums.get(path, key); want != "" {
-		got, err := fileSum(path, want.newHash())
-		if err == nil && got != want {
-			err = fmt.Errorf("%w: %s, was %s", errSum, got, want)
-		}
-		return err
-	}
-	n, ok := sstate.ParsePath(key)
-	if !ok {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	content := bufio.NewReader(f)
-	what, err := lookAt(content, n)
-	switch {
-	case err != nil || s.sameBoot && what == foreign:
-		return err
-	case n.Side == sstate.SideSig && !s.sameBoot:
-		return fmt.Errorf("%w: a detached signature without a checksum", sstate.ErrCorrupt)
-	}
-	return sstate.Check(content, n)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +97,30 @@ func TestRenameAfterATrim(t *testing.T) {
 	r.flush()
 	r.wantRemote(key, "theirs")
 	r.wantContent(key, "theirs")
+}
+
+// TestRenameOverWhatTheIndexForgot: after a kill the index is of before and the
+// copy may be gone. Who replaces what the daemon had published still replaces it.
+func TestRenameOverWhatTheIndexForgot(t *testing.T) {
+	r := newRig(t, func(_ *Options, tr *remote.Traits) { tr.CheapStat = false })
+	key := testKey(1, "package") + ".siginfo"
+	r.saveIndex()
+	if err := r.Rename(context.Background(), r.scratchFile(key, "one"), key, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.flush()
+	r.crash()
+	if err := os.Remove(r.layout.object(key)); err != nil { // as trim does
+		t.Fatal(err)
+	}
+	r.mem.Fail("list", remote.ErrUnavailable) // and the index stays of before
+	r.mem.Fail("folders", remote.ErrUnavailable)
+	r.open()
+	if err := r.Rename(context.Background(), r.scratchFile(key, "the second"), key, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.flush()
+	r.wantRemote(key, "the second")
+	r.wantContent(key, "the second")
+	r.mem.Fail("", nil)
 }

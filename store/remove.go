@@ -20,14 +20,12 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	// The folder outlives its last object, as it does on a disk: rm -r removes it
 	// next, and does not like to find it gone.
 	if dir := parent(key); dir != "" {
-		if err := os.MkdirAll(s.layout.scratch(dir), 0o775); err != nil {
+		if err := s.withRoomFor(func() error { return os.MkdirAll(s.layout.scratch(dir), 0o775) }); err != nil {
 			return nil, err
 		}
 	}
 	unlock := s.keys.lock(key)
 	defer unlock()
-	s.cancelPublishes(key)
-	failpoint.Pass("remove.cancelled")
 	var e *entry
 	if s.opt.Unlink == UnlinkRemote && !s.readOnly() {
 		var err error
@@ -36,10 +34,16 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 		}
 	}
 	failpoint.Pass("remove.queued")
-	if err := s.whiteout(key); err != nil {
+	if err := s.withRoomFor(func() error { return s.whiteout(key) }); err != nil {
+		if e != nil {
+			s.queue.erase(e, false)
+		}
 		return nil, err
 	}
+	s.fetches.overtake(key)
 	failpoint.Pass("remove.hidden")
+	s.cancelPublishes(key) // after what a full disk may refuse: they were acknowledged
+	failpoint.Pass("remove.cancelled")
 	if e != nil {
 		s.enqueue(e)
 	}
@@ -64,7 +68,7 @@ func (s *Store) cancelPublishes(key string) {
 // queueRemoval records that the remote is to lose a key.
 func (s *Store) queueRemoval(key string) (*entry, error) {
 	e := &entry{seq: s.queue.nextSeq(), key: key, op: opRemove, queued: s.now(), waited: s.guard.State().Open, tried: make(chan struct{})}
-	return e, s.queue.record(e, "")
+	return e, s.withRoomFor(func() error { return s.queue.record(e, "") })
 }
 
 // removalSent takes the whiteout back: the remote has lost the key. A publish

@@ -120,9 +120,15 @@ func (s *Store) renameToObject(ctx context.Context, from, to string, flags uint3
 		return syscall.EISDIR
 	}
 	e, err := s.publish(ctx, publishing{from: src, key: to, name: n, force: flags&unix.RENAME_NOREPLACE == 0})
-	if errors.Is(err, syscall.EIO) {
+	if errors.Is(err, syscall.EIO) || isFull(err) && !n.IsArchive() {
 		defer s.changed(to)
 		return s.toPartial(src, to) // a failing rename would fail the build
+	}
+	if errors.Is(err, errRefused) && !n.IsArchive() {
+		// --unlink=refuse, and another build published this signature since ours
+		// looked: theirs counts, and a failing rename would fail the build.
+		defer s.changed(to)
+		return unix.Unlink(src)
 	}
 	if err != nil {
 		return err
@@ -169,17 +175,21 @@ func (s *Store) renameObject(ctx context.Context, from, to string, flags uint32)
 func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error {
 	dst := s.layout.scratch(to)
 	if flags&unix.RENAME_NOREPLACE != 0 {
-		return s.withParent(to, func() error { return os.Link(src, dst) })
+		return s.withParent(to, func() error {
+			return s.withRoomFor(func() error { return os.Link(src, dst) })
+		})
 	}
 	if s.isVirtual(ctx, to) {
 		return syscall.EISDIR
 	}
 	tmp := s.temporary()
-	if err := os.Link(src, tmp); err != nil {
+	if err := s.withRoomFor(func() error { return os.Link(src, tmp) }); err != nil {
 		return err
 	}
 	defer os.Remove(tmp)
-	return s.withParent(to, func() error { return unix.Rename(tmp, dst) })
+	return s.withParent(to, func() error {
+		return s.withRoomFor(func() error { return unix.Rename(tmp, dst) })
+	})
 }
 
 // renameScratch is renameat2 between names that are no objects. Folders that

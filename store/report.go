@@ -144,6 +144,8 @@ type Left struct {
 type TrimResult struct {
 	Removed Count `json:"removed"`
 	Left    Count `json:"left"`
+
+	Verified *VerifyResult `json:"verified,omitempty"` // what was found before, if that was asked for
 }
 
 // EventKind names what happened.

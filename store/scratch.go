@@ -33,7 +33,7 @@ func (s *Store) withParent(path string, op func() error) error {
 	if !errors.Is(err, os.ErrNotExist) || dir == "" || !couldHoldObjects(dir) {
 		return err
 	}
-	if err := os.MkdirAll(s.layout.scratch(dir), 0o775); err != nil {
+	if err := s.withRoomFor(func() error { return os.MkdirAll(s.layout.scratch(dir), 0o775) }); err != nil {
 		return err
 	}
 	return op()
@@ -102,22 +102,9 @@ func (s *Store) statFile(path string, f *os.File) (Entry, error) {
 // StatFile is the entry of an open file under the name it had.
 func (s *Store) StatFile(path string, f *os.File) (Entry, error) { return s.statFile(path, f) }
 
-// isSealed reports whether a scratch file is a second name of an object: its
-// content may not change. A checksum was noted, or it is in the queue.
-func (s *Store) isSealed(path string) bool {
-	var st unix.Stat_t
-	if unix.Stat(path, &st) != nil || st.Nlink < 2 || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return false
-	}
-	if s.queue.hiddenNames(st.Ino) > 0 {
-		return true
-	}
-	return isNoted(path)
-}
-
 // OpenFile opens a scratch file. EPERM for writing to another name of an object.
 func (s *Store) OpenFile(path string, flags int) (*os.File, error) {
-	if flags&unix.O_ACCMODE != unix.O_RDONLY && s.isSealed(s.layout.scratch(path)) {
+	if wantsToWrite(flags) && s.isSealed(s.layout.scratch(path), 1) {
 		return nil, syscall.EPERM
 	}
 	fd, err := unix.Open(s.layout.scratch(path), flags&openFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -147,19 +134,6 @@ func ReadlinkOpen(f *os.File) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// Reopen opens a file once more that is open, and may have no name any more.
-func Reopen(f *os.File, flags int) (*os.File, error) {
-	fd, err := unix.Open(fdPath(f), flags&openFlags|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
-}
-
-// Empty truncates an open file, however it was opened: open(2) allows O_TRUNC
-// with O_RDONLY.
-func Empty(f *os.File) error { return unix.Truncate(fdPath(f), 0) }
-
 // WriteAt writes to a scratch file, and makes room in the cache if the disk is
 // full.
 func (s *Store) WriteAt(f *os.File, p []byte, off int64) (n int, err error) {
@@ -168,6 +142,12 @@ func (s *Store) WriteAt(f *os.File, p []byte, off int64) (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Allocate is fallocate(2) of a scratch file, and makes room in the cache if the
+// disk is full.
+func (s *Store) Allocate(f *os.File, mode uint32, off, size int64) error {
+	return s.withRoomFor(func() error { return unix.Fallocate(int(f.Fd()), mode, off, size) })
 }
 
 // Mkdir makes a folder. EEXIST also when it exists only by what is below it.
@@ -283,11 +263,11 @@ func (a Attr) OnlyTimes() bool {
 
 // SetAttr changes a scratch file: f if it is not nil, else the one at path.
 func (s *Store) SetAttr(ctx context.Context, path string, f *os.File, a Attr) (Entry, error) {
-	p := s.layout.scratch(path)
+	p, names := s.layout.scratch(path), uint64(1)
 	if f != nil {
-		p = fdPath(f)
+		p, names = fdPath(f), 0
 	}
-	if a.Size != nil && s.isSealed(p) {
+	if a.Size != nil && s.isSealed(p, names) {
 		return Entry{}, syscall.EPERM
 	}
 	if err := setAttr(p, f == nil, a); err != nil {

@@ -122,6 +122,9 @@ func (s *Store) openCache() error {
 	if err := os.MkdirAll(s.opt.Dir, 0o755); err != nil {
 		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
 	}
+	if err := errors.Join(s.layout.checkOwners(s.uid), s.seclude()); err != nil {
+		return err
+	}
 	if err := s.checkFormat(); err != nil {
 		return err
 	}
@@ -132,31 +135,17 @@ func (s *Store) openCache() error {
 	if err := s.layout.make(); err != nil {
 		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
 	}
+	s.sums.layout = s.layout
+	s.roomToStart(s.ctx)
 	if s.sums.xattrs, err = s.layout.probe(); err != nil {
 		return err
 	}
-	s.sums.layout = s.layout
 	if err := s.layout.writeFormat(identity{remote: s.opt.Remote.String(), root: s.traits.Identity}); err != nil {
 		return err
 	}
 	s.learned = s.layout.readLearned()
 	s.saveLearned()
 	return s.recover()
-}
-
-// checkFormat refuses a cache of another remote.
-func (s *Store) checkFormat() error {
-	id, err := s.layout.readFormat()
-	if errors.Is(err, errNoFormat) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if id.remote != s.opt.Remote.String() {
-		return fmt.Errorf("cache %s belongs to %s: give another --cache-dir for %s", s.opt.Dir, id.remote, s.opt.Remote)
-	}
-	return nil
 }
 
 // openIndex prepares the index, or the memory of what was asked, if this remote
@@ -172,7 +161,7 @@ func (s *Store) openIndex() {
 	s.index = &index{
 		list: s.guard.List, folders: s.guard.Folders, perFolder: s.traits.ListPerFolder, refresh: s.opt.Refresh, now: s.now, farNow: s.farNow,
 		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.listings(), shards: map[string]*shard{}, dict: newDictionary(),
-		filling: &listing{done: make(chan struct{})},
+		filling: &listing{done: make(chan struct{})}, most: mostIndexed,
 	}
 	if err := s.index.load(s.layout.path("index")); err != nil {
 		s.quiet.warn("index not loaded", "error", err)
@@ -263,6 +252,10 @@ func (s *Store) Close(ctx context.Context) (Left, error) {
 		wait, cancel := context.WithTimeout(context.Background(), closeGrace)
 		defer cancel()
 		gerr := s.guard.Close(wait)
+		if errors.Is(gerr, context.DeadlineExceeded) {
+			s.log.Warn("calls of the remote still hang: they end with this process", "error", gerr)
+			gerr = nil // what is left says what it cost
+		}
 		s.wg.Wait()
 		s.ledger.close()
 		err = errors.Join(err, gerr, s.closeCache(), s.closeRemote())
@@ -280,15 +273,10 @@ func (s *Store) closeCache() error {
 	s.queue.dropSpares()
 	s.saveLearned()
 	s.saveMisses()
-	var err error
-	if s.index != nil {
-		err = s.index.save(s.layout.path("index"))
-	}
-	if e := s.syncCache(); err == nil {
-		err = e
-	}
-	if s.unclean.Load() {
-		return errors.Join(err, s.lockFile.Close()) // the next start goes on checking
+	s.saveIndex() // what it does not hold can be asked again
+	err := s.syncCache()
+	if s.unclean.Load() || err != nil {
+		return errors.Join(err, s.lockFile.Close()) // the next start checks, or goes on checking
 	}
 	failpoint.Pass("stop.synced")
 	if e := os.Remove(s.layout.path("running")); err == nil && !errors.Is(e, os.ErrNotExist) {

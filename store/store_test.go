@@ -432,6 +432,29 @@ func TestCrashLosesNothing(t *testing.T) {
 	}
 }
 
+// TestCrashBehindARemoval: what was on its way when it was removed is not sent by
+// the next daemon.
+func TestCrashBehindARemoval(t *testing.T) {
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish = PublishQueue })
+	r.mem.Fail("put", remote.ErrUnavailable)
+	r.mem.Hang("put")
+	key := testKey(1, "package")
+	r.mustPublish(key, "content")
+	eventually(t, "on its way", func() bool { return r.mem.Calls("put") > 0 })
+	if err := r.Unlink(context.Background(), key); err != nil {
+		t.Fatal(err)
+	}
+	r.crash()
+	r.mem.Release()
+	r.mem.Fail("put", nil)
+	r.open()
+	r.flush()
+	r.wantMiss(key)
+	if got := r.mem.Snapshot(); len(got) != 0 {
+		t.Errorf("the remote has %d objects, want none", len(got))
+	}
+}
+
 func TestRemove(t *testing.T) {
 	key := testKey(1, "package")
 	for _, policy := range []UnlinkPolicy{UnlinkRemote, UnlinkLocal, UnlinkRefuse} {

@@ -2,13 +2,10 @@ package store
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"path/filepath"
 	"sort"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,81 +17,6 @@ import (
 // lowMark is the part of the quota that a trim leaves: the next one is then
 // some time away.
 const lowMark = 0.9
-
-// freeSpace remembers how much the disk had free; asking costs a system call,
-// and publishing asks each time.
-type freeSpace struct {
-	mu    sync.Mutex
-	bytes int64
-	total int64
-	at    time.Time
-	trims sync.Mutex // one trim at a time
-
-	futile time.Time // when a trim last found nothing to remove; guarded by trims
-}
-
-// futileRest is the pause after a trim that found nothing: a disk that others
-// have filled must not make every publish walk the cache.
-const futileRest = 10 * time.Second
-
-// free is the free space of the cache's disk and its size, in bytes, at most a
-// second old.
-func (s *Store) freeBytes() (free, total int64) {
-	s.free.mu.Lock()
-	defer s.free.mu.Unlock()
-	if t := s.now(); t.Sub(s.free.at) > time.Second || s.free.at.After(t) {
-		if st, err := s.Statfs(); err == nil {
-			s.free.bytes, s.free.total = int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
-			s.free.at = t
-		}
-	}
-	return s.free.bytes, s.free.total
-}
-
-// minFree is what is to stay free on the disk, in bytes.
-func (s *Store) minFree() int64 {
-	_, total := s.freeBytes()
-	return int64(float64(total) * s.opt.MinFree)
-}
-
-// excess is how many bytes must go before size more fit.
-func (s *Store) excess(size int64) int64 {
-	over := s.usage.get().Bytes + size - s.opt.CacheSize
-	free, _ := s.freeBytes()
-	return max(over, s.minFree()+size-free)
-}
-
-// makeRoom trims until size more bytes fit, and reports whether they do.
-func (s *Store) makeRoom(size int64) bool {
-	if s.excess(size) <= 0 {
-		return true
-	}
-	s.free.trims.Lock()
-	defer s.free.trims.Unlock()
-	if need := s.excess(size); need > 0 && s.now().Sub(s.free.futile) >= futileRest {
-		slack := int64(float64(s.opt.CacheSize) * (1 - lowMark))
-		if s.trim(s.ctx, need+slack).Objects == 0 {
-			s.free.futile = s.now()
-		}
-	}
-	return s.excess(size) <= 0
-}
-
-// withRoomFor runs an operation that needs disk space, and once more after a
-// trim if there was none. The caller may hold a key lock: trim only tries them.
-func (s *Store) withRoomFor(do func() error) error {
-	err := do()
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
-		return err
-	}
-	s.free.trims.Lock()
-	got := s.trim(s.ctx, int64(float64(s.opt.CacheSize)*(1-lowMark)))
-	s.free.trims.Unlock()
-	if got.Objects == 0 {
-		return err
-	}
-	return do()
-}
 
 // Trim shrinks the cache to its low mark now.
 func (s *Store) Trim(ctx context.Context) (TrimResult, error) {
@@ -133,9 +55,8 @@ func (s *Store) trim(ctx context.Context, need int64) Count {
 		}
 	}
 	if gone.Objects > 0 {
-		s.free.mu.Lock()
-		s.free.at = time.Time{}
-		s.free.mu.Unlock()
+		s.forgetFree()
+		s.free.rounds.Add(1)
 		s.ledger.note(Event{Kind: EventTrim, Count: gone.Objects, Bytes: gone.Bytes}, func(t *Stats) {
 			t.Cache.Trimmed.Objects += gone.Objects
 			t.Cache.Trimmed.Bytes += gone.Bytes
@@ -180,7 +101,7 @@ func (s *Store) evict(c cached) bool {
 		return false // used since it was listed
 	}
 	failpoint.Pass("trim.chosen")
-	s.dropLocal(c.key)
+	gone := s.dropLocal(c.key)
 	failpoint.Pass("trim.evicted")
-	return true
+	return gone
 }

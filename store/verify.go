@@ -10,6 +10,9 @@ import (
 	"sstatefs/sstate"
 )
 
+// errOtherSize is a download that has another length than the remote says.
+var errOtherSize = fmt.Errorf("it may just be replaced: %w", remote.ErrUnavailable)
+
 // doubtSize asks once more when an answer's length is not the listed one: the
 // object was replaced, or something on the way cuts answers and adapts their
 // headers.
@@ -23,7 +26,7 @@ func (s *Store) doubtSize(ctx context.Context, info remote.Info) error {
 	}
 	now, err := s.guard.Stat(ctx, info.Key)
 	if err == nil && now.Size != info.Size {
-		err = fmt.Errorf("%s: answered with %d bytes, has %d: %w", info.Key, info.Size, now.Size, remote.ErrUnavailable)
+		err = fmt.Errorf("%s: answered with %d bytes, has %d: %w", info.Key, info.Size, now.Size, errOtherSize)
 	}
 	return err
 }

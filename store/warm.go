@@ -147,8 +147,9 @@ func (w *warming) find(ctx context.Context, key string) (Entry, error) {
 func (w *warming) reserve(size int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if need := w.s.excess(w.coming + size); need > 0 {
-		slack := int64(float64(w.s.opt.CacheSize) * (1 - lowMark))
+	waits := max(0, w.coming-w.s.free.coming.Load()) // of ours, for its turn
+	if need := w.s.excess(waits + size); need > 0 {
+		slack := w.s.slack()
 		others := w.s.usage.get().Bytes - (w.taken - w.coming) - w.s.queue.size()
 		w.result.Full = w.result.Full || need+slack > others
 	}
@@ -207,7 +208,7 @@ func (w *warming) note(ctx context.Context, size int64, err error) error {
 		w.result.Absent++
 	case errors.Is(err, errTooLarge):
 		w.result.TooLarge++
-	case errors.Is(err, errNoRoom):
+	case errors.Is(err, errNoRoom) && !errors.Is(err, errNotKept):
 		w.done--
 		w.result.Full = true
 	default:
