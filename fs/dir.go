@@ -193,6 +193,9 @@ func (d *dirNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	if no != 0 {
 		return no
 	}
+	if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+		return d.st.errno("rmdir", err)
+	}
 	return d.st.errno("rmdir", d.st.store.Rmdir(c, path))
 }
 
@@ -203,6 +206,9 @@ func (d *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	path, no := d.child(name)
 	if no != 0 {
 		return no
+	}
+	if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+		return d.st.errno("unlink", err)
 	}
 	release := d.hold(name, path)
 	no = d.st.errno("unlink", d.st.store.Unlink(c, path))
@@ -290,6 +296,11 @@ func (d *dirNode) Rename(ctx context.Context, name string, newParent fs.InodeEmb
 	to, no := dst.child(newName)
 	if no != 0 {
 		return no
+	}
+	for _, path := range []string{from, to} {
+		if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+			return d.st.errno("rename", err)
+		}
 	}
 	release := dst.hold(newName, to)
 	err := d.st.store.Rename(c, from, to, flags)

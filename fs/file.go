@@ -23,8 +23,6 @@ type fileNode struct {
 
 	inUse sync.RWMutex // held for reading while a handle's file is used, for writing to close one; before mu
 
-	drafting sync.Mutex // held while a draft is made; before mu
-
 	mu      sync.Mutex
 	key     string // the object's name that it has, "" for none
 	id      store.FileID
@@ -33,9 +31,10 @@ type fileNode struct {
 	ghost   *os.File      // O_PATH, of a file that lost a name
 	last    store.Entry   // as it was last seen
 
-	draft   *store.Draft // what is being written under key
-	created bool         // there was nothing under key before the draft
-	writers int          // open draftHandles
+	draft    *store.Draft  // what is being written under key
+	drafting chan struct{} // closed when the draft that is being made is there, nil if none is
+	created  bool          // there was nothing under key before the draft
+	writers  int           // open draftHandles
 
 	// See backing.go.
 	users   int      // open handles
@@ -268,7 +267,7 @@ func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint3
 	defer c.end()
 	key := n.object()
 	switch {
-	case key != "" && flags&unix.O_ACCMODE != unix.O_RDONLY:
+	case key != "" && flags&(unix.O_ACCMODE|unix.O_TRUNC) != unix.O_RDONLY:
 		return n.openDraft(c, flags)
 	case key != "":
 		return n.openObject(c, key)

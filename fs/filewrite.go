@@ -11,27 +11,42 @@ import (
 )
 
 // draftFor gives the draft of an object that is being written to, a private
-// copy.
+// copy. Making it may fetch the object; who waits for that can be interrupted.
 func (n *fileNode) draftFor(ctx context.Context, empty bool) (*store.Draft, error) {
-	n.drafting.Lock()
-	defer n.drafting.Unlock()
-	n.mu.Lock()
-	d, key := n.draft, n.key
-	n.mu.Unlock()
-	if d != nil {
-		return d, nil
+	for {
+		n.mu.Lock()
+		d, key, making := n.draft, n.key, n.drafting
+		if d == nil && making == nil {
+			n.drafting = make(chan struct{})
+		}
+		n.mu.Unlock()
+		switch {
+		case d != nil:
+			return d, nil
+		case making == nil:
+			return n.makeDraft(ctx, key, empty)
+		}
+		select {
+		case <-making:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
+}
+
+// makeDraft makes the draft of the node, which is marked as drafting.
+func (n *fileNode) makeDraft(ctx context.Context, key string, empty bool) (d *store.Draft, err error) {
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.draft = d
+		close(n.drafting)
+		n.drafting = nil
+	}()
 	if e, err := n.entry(ctx); err == nil && e.Nlink > 1 {
 		return nil, syscall.EPERM // which of its names is written to cannot be told
 	}
-	d, err := n.st.store.EditDraft(ctx, key, empty) // may fetch: not under mu
-	if err != nil {
-		return nil, err
-	}
-	n.mu.Lock()
-	n.draft = d
-	n.mu.Unlock()
-	return d, nil
+	return n.st.store.EditDraft(ctx, key, empty)
 }
 
 // openDraft opens an object for writing.

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"os"
-	"sstatefs/store"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +59,7 @@ func (n *fileNode) reopen(flags int) (f *os.File, err error) {
 		}
 	}
 	ok, missing := n.withFile(func(open *os.File) (err error) {
-		f, err = store.Reopen(open, flags)
+		f, err = n.st.store.Reopen(open, flags)
 		return err
 	})
 	if ok {
@@ -87,7 +86,7 @@ func (n *fileNode) openNamed(path string, flags int) (*os.File, error) {
 		err = syscall.ENOENT
 	}
 	if err == nil && flags&unix.O_TRUNC != 0 {
-		err = store.Empty(f)
+		err = n.st.store.Empty(f)
 	}
 	if err != nil {
 		f.Close()

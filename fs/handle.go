@@ -44,11 +44,13 @@ func (h *fileHandle) PassthroughFd() (int, bool) {
 }
 
 // Read is read(2).
-func (h *fileHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	if h.file != nil {
 		return fuse.ReadResultFd(h.file.Fd(), off, len(dest)), 0
 	}
-	n, err := h.object.ReadAt(dest, off)
+	c := call(ctx)
+	defer c.end()
+	n, err := h.object.Within(c).ReadAt(dest, off)
 	if err != nil && err != io.EOF {
 		return nil, h.node.st.errno("read", err)
 	}
@@ -82,7 +84,7 @@ func (h *fileHandle) Allocate(_ context.Context, off, size uint64, mode uint32) 
 	if h.object != nil || h.node.object() != "" {
 		return syscall.EPERM
 	}
-	return h.node.st.errno("fallocate", unix.Fallocate(int(h.file.Fd()), mode, int64(off), int64(size)))
+	return h.node.st.errno("fallocate", h.node.st.store.Allocate(h.file, mode, int64(off), int64(size)))
 }
 
 // Lseek is lseek(2) for holes.
@@ -145,7 +147,7 @@ func (h *draftHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Re
 			return nil, h.node.st.errno("read", err)
 		}
 		defer func() { _ = o.Close() }()
-		r = o
+		r = o.Within(c)
 	}
 	n, err := r.ReadAt(dest, off)
 	if err != nil && err != io.EOF {
@@ -166,10 +168,11 @@ func (h *draftHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 	return uint32(n), h.node.st.errno("write", err)
 }
 
-// Flush publishes what is whole by now, so that cp is done when it returns.
+// Flush publishes what is whole by now, so that cp is done when it returns. For
+// a process that is ending Release does it: nobody waits for that.
 func (h *draftHandle) Flush(ctx context.Context) syscall.Errno {
 	d := h.draft()
-	if d == nil {
+	if d == nil || exiting(ctx) {
 		return 0
 	}
 	c := call(ctx)

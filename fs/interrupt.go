@@ -7,9 +7,11 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // callContext is the context of one request. It ends only when the process that
@@ -91,25 +93,67 @@ func (c *cancelable) watch(interrupt <-chan struct{}, pid uint32) {
 	c.cancel()
 }
 
-// dying reports whether a thread has a SIGKILL pending, which is what becomes
-// of every signal that ends a process, or is gone.
+// coreSignals end a process with a core file (signal(7)). Unlike others they
+// do not become a SIGKILL, since the process is to be seen as it was.
+func coreSignals() uint64 {
+	return maskOf(unix.SIGQUIT, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT, unix.SIGBUS,
+		unix.SIGFPE, unix.SIGSEGV, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGSYS)
+}
+
+// maskOf is a set of signals as /proc shows it.
+func maskOf(signals ...syscall.Signal) (mask uint64) {
+	for _, s := range signals {
+		mask |= 1 << (s - 1)
+	}
+	return mask
+}
+
+// dying reports whether a thread has a signal pending that ends it, or is gone.
+// A signal that ends a process without a core file is shown as SIGKILL.
 func dying(tid uint32) bool {
 	if tid == 0 {
 		return false // in another pid namespace: its signals cannot be seen
 	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(int(tid)) + "/status")
+	status, err := os.ReadFile(procFile(tid, "status"))
 	if err != nil {
 		return true
 	}
-	const sigkill = 1 << (9 - 1)
-	for _, field := range [][]byte{[]byte("\nSigPnd:\t"), []byte("\nShdPnd:\t")} {
-		_, rest, ok := bytes.Cut(data, field)
-		if !ok || len(rest) < 16 {
-			continue
-		}
-		if mask, err := strconv.ParseUint(string(rest[:16]), 16, 64); err == nil && mask&sigkill != 0 {
-			return true
-		}
+	pending := signals(status, "SigPnd") | signals(status, "ShdPnd")
+	kept := signals(status, "SigBlk") | signals(status, "SigIgn") | signals(status, "SigCgt")
+	return pending&(maskOf(unix.SIGKILL)|coreSignals()&^kept) != 0
+}
+
+// signals is a mask of /proc/TID/status, none if it is not there.
+func signals(status []byte, field string) uint64 {
+	_, rest, _ := bytes.Cut(status, []byte("\n"+field+":\t"))
+	digits, _, _ := bytes.Cut(rest, []byte("\n"))
+	mask, _ := strconv.ParseUint(string(digits), 16, 64)
+	return mask
+}
+
+// exiting reports whether the caller is past all signals: it closes its files
+// because it was killed, or ended without closing them. Nothing can interrupt
+// such a wait.
+func exiting(ctx context.Context) bool {
+	caller, ok := ctx.(*fuse.Context)
+	if !ok || caller.Pid == 0 {
+		return false
 	}
-	return false
+	stat, err := os.ReadFile(procFile(caller.Pid, "stat"))
+	if err != nil {
+		return true
+	}
+	// proc_pid_stat(5): behind the name in parentheses come the state, five
+	// numbers and the flags of the kernel.
+	const flagsAt, pfExiting = 6, 0x4
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= flagsAt {
+		return false
+	}
+	flags, _ := strconv.ParseUint(string(fields[flagsAt]), 10, 64)
+	return flags&pfExiting != 0
+}
+
+func procFile(tid uint32, name string) string {
+	return "/proc/" + strconv.Itoa(int(tid)) + "/" + name
 }

@@ -43,8 +43,15 @@ func wrapUnmount(dir string, err error) error {
 	return fmt.Errorf("unmount %s: %w", dir, err)
 }
 
-// DetachDead takes away a mount whose daemon is gone.
-func DetachDead(dir string) error { return unmount(dir, true) }
+// DetachDead takes away a mount whose daemon is gone. Somebody else may be
+// quicker.
+func DetachDead(dir string) error {
+	err := unmount(dir, true)
+	if _, fstype := mountedAt(dir); err != nil && fstype == "" {
+		return nil
+	}
+	return err
+}
 
 // mountedAt tells source and type of the file system mounted on dir, empty if
 // none is. It asks /proc, not the mount.
