@@ -26,6 +26,10 @@ const (
 // lineLimit bounds one line of a stream, bytes. A key has at most 4096.
 const lineLimit = 1 << 20
 
+// callLimit bounds the answer to a short verb, bytes. Root asks the daemons of
+// other users too.
+const callLimit = 32 << 20
+
 // Client talks to the daemon of one mount.
 type Client struct {
 	info MountInfo
@@ -88,13 +92,6 @@ func (c *Client) Refresh(ctx context.Context) (store.IndexStatus, error) {
 	return index, err
 }
 
-// Trim has the mount shrink its cache to its bounds and waits for it.
-func (c *Client) Trim(ctx context.Context) (store.TrimResult, error) {
-	var result store.TrimResult
-	err := c.stream(ctx, "trim", struct{}{}, nil, &result)
-	return result, err
-}
-
 // Unmount ends the mount. See Session.Unmount.
 func (c *Client) Unmount(
 	ctx context.Context, o UnmountRequest, progress func(Progress),
@@ -129,7 +126,7 @@ func (c *Client) call(ctx context.Context, verb string, into any) error {
 		return err
 	}
 	defer body.Close()
-	if err := json.NewDecoder(body).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(body, callLimit)).Decode(into); err != nil {
 		return c.unreachable(err)
 	}
 	return nil

@@ -41,6 +41,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer listener.Close()
 	f := follower{out: newLineWriter(w), wanted: wanted, listener: listener}
 	f.out.patient = true
+	_ = f.out.conn.SetWriteDeadline(time.Time{}) // that of guard
 	defer s.hurry(f.out)()
 	f.follow(s.stopping, r.Context().Done())
 }

@@ -18,6 +18,7 @@ type fakeStore struct {
 	sent    chan struct{} // closed: everything is sent
 	hang    chan struct{} // when not nil, Status hangs until it is closed
 	refresh error         // of Refresh
+	reading chan struct{} // when not nil, Verify goes on until it is ended, and then closes it
 
 	mu     sync.Mutex // guards closed and warmed
 	closed int        // calls of Close
@@ -58,6 +59,16 @@ func (f *fakeStore) Refresh(context.Context) (store.IndexStatus, error) {
 
 func (f *fakeStore) Trim(context.Context) (store.TrimResult, error) {
 	return store.TrimResult{Removed: store.Count{Objects: 2, Bytes: 20}}, nil
+}
+
+func (f *fakeStore) Verify(ctx context.Context, progress func(store.VerifyResult)) (store.VerifyResult, error) {
+	r := store.VerifyResult{Checked: store.Count{Objects: 4, Bytes: 40}, Damaged: store.Count{Objects: 1, Bytes: 10}}
+	progress(r)
+	if f.reading != nil {
+		<-ctx.Done()
+		close(f.reading)
+	}
+	return r, ctx.Err()
 }
 
 func (f *fakeStore) Close(context.Context) (store.Left, error) {
@@ -140,7 +151,7 @@ func (f *fakeListener) Lost() (store.Event, bool) {
 func (f *fakeListener) Close() { f.once.Do(func() { close(f.closed) }) }
 
 // testHost is a machine of its own below a temporary folder.
-func testHost(t *testing.T) Host {
+func testHost(t testing.TB) Host {
 	t.Helper()
 	root := t.TempDir()
 	run := filepath.Join(root, "xdg")
@@ -161,7 +172,7 @@ type testMount struct {
 	client   *Client
 }
 
-func serveFakes(t *testing.T) *testMount {
+func serveFakes(t testing.TB) *testMount {
 	t.Helper()
 	m := &testMount{host: testHost(t), store: newFakeStore(), mount: newFakeMount(), listener: newFakeListener()}
 	claim, err := m.host.Claim(MountInfo{Mountpoint: "/mnt/sstate", PID: os.Getpid(), UID: os.Getuid()})
@@ -188,7 +199,7 @@ func serveFakes(t *testing.T) *testMount {
 }
 
 // testContext ends before the test's own watchdog does.
-func testContext(t *testing.T) context.Context {
+func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)

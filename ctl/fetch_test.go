@@ -16,7 +16,7 @@ import (
 func (f *fakeStore) Warm(
 	ctx context.Context, keys []string, o store.WarmOptions, progress func(store.WarmResult),
 ) (store.WarmResult, error) {
-	if keys[0] == "endless" {
+	if len(keys) > 0 && keys[0] == "endless" {
 		progress(store.WarmResult{Left: 1})
 		<-ctx.Done()
 		return store.WarmResult{Left: 1}, ctx.Err()

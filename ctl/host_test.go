@@ -186,6 +186,11 @@ func TestLimitListenerClosesWhileFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLimitListener(inner, 0)
+	conn, err := dialSocket(testContext(t), inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
 	ended := make(chan error, 1)
 	go func() {
 		_, err := l.Accept()

@@ -74,10 +74,16 @@ type UnmountResult struct {
 	Left       store.Left `json:"left"`
 }
 
+// TrimRequest is the body of the verb trim.
+type TrimRequest struct {
+	Verify bool `json:"verify"` // read all that is cached first, and set aside what is damaged
+}
+
 // Progress is what a long verb tells meanwhile.
 type Progress struct {
-	Queue store.QueueStatus `json:"queue"`
-	Fetch *store.WarmResult `json:"fetch,omitempty"` // of the verb fetch
+	Queue  store.QueueStatus   `json:"queue"`
+	Fetch  *store.WarmResult   `json:"fetch,omitempty"`  // of the verb fetch
+	Verify *store.VerifyResult `json:"verify,omitempty"` // of the verb trim
 }
 
 // line is one line of a stream. One of the first three is set.

@@ -36,7 +36,7 @@ func (s *Server) remoteRoutes(mux *http.ServeMux, r remote.Remote) {
 		calls: make(chan struct{}, remoteCalls), streams: make(chan struct{}, remoteStreams),
 	}
 	route := func(method, verb string, slots chan struct{}, handle http.HandlerFunc) {
-		mux.HandleFunc(method+" /v1/remote/"+verb, within(slots, handle))
+		mux.HandleFunc(method+" /v1/remote/"+verb, within(slots, "too many commands use the remote of this mount at once", handle))
 	}
 	route("GET", verbFacts, rs.calls, rs.facts)
 	route("POST", verbProbe, rs.calls, rs.probe)
@@ -57,16 +57,14 @@ func (s *Server) remoteRoutes(mux *http.ServeMux, r remote.Remote) {
 
 // within answers as long as there are slots. Who finds none is sent away at
 // once, since a connection that waits is one less for short verbs.
-func within(slots chan struct{}, handle http.HandlerFunc) http.HandlerFunc {
+func within(slots chan struct{}, full string, handle http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 			handle(w, r)
 		default:
-			writeError(w, http.StatusServiceUnavailable, &Error{
-				Kind: KindBusy, Message: "too many commands use the remote of this mount at once",
-			})
+			writeError(w, http.StatusServiceUnavailable, &Error{Kind: KindBusy, Message: full})
 		}
 	}
 }

@@ -21,8 +21,10 @@ import (
 const (
 	connectionLimit = 192              // open at a time
 	listenerLimit   = 32               // of those, following events; remoteCalls and remoteStreams ask the remote: short verbs must still get through
+	longVerbs       = 16               // of those, flushing, refreshing, trimming, fetching
 	bodyLimit       = 64 << 10         // bytes of a request
 	readTimeout     = 5 * time.Second  // for the header, and again for the body
+	restTimeout     = time.Second      // for what is left of a body that no verb wants
 	idleTimeout     = 30 * time.Second // of a connection between two requests
 	shortVerb       = 5 * time.Second  // to answer status and stats
 	writeTimeout    = 10 * time.Second // for one line of a stream
@@ -85,6 +87,7 @@ func Serve(o ServerOptions) (*Server, error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	limited := newLimitListener(listener, connectionLimit)
+	s.http.ConnState = limited.observe
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.retire = sync.OnceFunc(func() {
 		os.Remove(o.Claim.socket) // before the claim, or it could be the next daemon's
@@ -125,15 +128,19 @@ func (s *Server) routes(r remote.Remote) http.Handler {
 	short := func(h http.HandlerFunc) http.Handler {
 		return http.TimeoutHandler(h, shortVerb, late)
 	}
+	slots := make(chan struct{}, longVerbs)
+	long := func(h http.HandlerFunc) http.HandlerFunc {
+		return within(slots, "too many commands wait for this mount at once", h)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", short(s.status))
 	mux.Handle("GET /v1/stats", short(s.stats))
 	mux.Handle("GET /v1/misses", short(s.misses))
 	mux.HandleFunc("GET /v1/events", s.events)
-	mux.HandleFunc("POST /v1/flush", s.flush)
-	mux.HandleFunc("POST /v1/refresh", s.refresh)
-	mux.HandleFunc("POST /v1/trim", s.trim)
-	mux.HandleFunc("POST /v1/fetch", s.fetch)
+	mux.HandleFunc("POST /v1/flush", long(s.flush))
+	mux.HandleFunc("POST /v1/refresh", long(s.refresh))
+	mux.HandleFunc("POST /v1/trim", long(s.trim))
+	mux.HandleFunc("POST /v1/fetch", long(s.fetch))
 	mux.HandleFunc("POST /v1/unmount", s.unmount)
 	s.remoteRoutes(mux, r)
 	return mux
@@ -152,9 +159,20 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, uid)
 }
 
+// bound sees to it that a client that does not read keeps its connection for a
+// while only; verbs that write more set their own times. The function it returns
+// does the same for one that does not send the body it announced, which the
+// server reads before it takes the next request.
+func bound(w http.ResponseWriter) (end func()) {
+	conn := http.NewResponseController(w)
+	_ = conn.SetWriteDeadline(time.Now().Add(shortVerb + writeTimeout))
+	return func() { _ = conn.SetReadDeadline(time.Now().Add(restTimeout)) }
+}
+
 // guard answers the mount's user and root only, and bounds what they send.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer bound(w)()
 		uid, ok := r.Context().Value(peerKey{}).(int)
 		if !ok || (uid != 0 && uid != s.claim.info.UID) {
 			w.Header().Set("Connection", "close")

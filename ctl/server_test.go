@@ -57,6 +57,13 @@ func TestStreamedVerbs(t *testing.T) {
 	if err != nil || trimmed.Removed.Objects != 2 {
 		t.Errorf("Trim() = %+v, %v", trimmed, err)
 	}
+	if trimmed.Verified != nil {
+		t.Errorf("Trim() verified: %+v", trimmed.Verified)
+	}
+	trimmed, err = m.client.TrimVerified(testContext(t), func(store.VerifyResult) {})
+	if err != nil || trimmed.Removed.Objects != 2 || trimmed.Verified.Damaged.Objects != 1 {
+		t.Errorf("TrimVerified() = %+v, %v", trimmed, err)
+	}
 }
 
 func TestFlushTellsProgressAndTheResult(t *testing.T) {
@@ -235,22 +242,5 @@ func TestHungDaemonIsNotWaitedFor(t *testing.T) {
 	_, err := m.client.Status(ctx)
 	if !IsKind(err, KindUnreachable) || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("Status() = %v, want KindUnreachable", err)
-	}
-}
-
-func TestConnectionsAreBounded(t *testing.T) {
-	m := serveFakes(t)
-	ctx := testContext(t)
-	for range connectionLimit {
-		conn, err := dialSocket(ctx, m.client.info.Socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	extra, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-	defer cancel()
-	if _, err := m.client.Status(extra); !IsKind(err, KindUnreachable) {
-		t.Errorf("Status() over the limit = %v, want KindUnreachable", err)
 	}
 }

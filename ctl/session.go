@@ -22,6 +22,7 @@ type Store interface {
 	Flush(ctx context.Context, progress func(store.QueueStatus)) (store.Left, error)
 	Refresh(ctx context.Context) (store.IndexStatus, error)
 	Trim(ctx context.Context) (store.TrimResult, error)
+	Verify(ctx context.Context, progress func(store.VerifyResult)) (store.VerifyResult, error)
 	Warm(ctx context.Context, keys []string, o store.WarmOptions, progress func(store.WarmResult)) (store.WarmResult, error)
 	Close(ctx context.Context) (store.Left, error)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -123,47 +122,4 @@ func peerUID(conn *net.UnixConn) (int, error) {
 		return -1, err
 	}
 	return int(cred.Uid), nil
-}
-
-// limitListener has at most a fixed number of connections open; further ones
-// wait in the kernel's queue.
-type limitListener struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newLimitListener(l net.Listener, limit int) *limitListener {
-	return &limitListener{Listener: l, slots: make(chan struct{}, limit), closed: make(chan struct{})}
-}
-
-func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitConn{UnixConn: conn.(*net.UnixConn), free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limitListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// limitConn gives its slot back when it is closed.
-type limitConn struct {
-	*net.UnixConn
-	free func()
-}
-
-func (c *limitConn) Close() error {
-	defer c.free()
-	return c.UnixConn.Close()
 }

@@ -34,12 +34,6 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *Server) trim(w http.ResponseWriter, r *http.Request) {
-	stream(w, r, func(ctx context.Context, _ func(Progress)) (any, error) {
-		return s.session.store.Trim(ctx)
-	})
-}
-
 func (s *Server) unmount(w http.ResponseWriter, r *http.Request) {
 	var o UnmountRequest
 	if !decode(w, r, &o) {

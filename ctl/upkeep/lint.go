@@ -185,8 +185,7 @@ func (o LintOptions) issues(s *siginfo.Signature) []LintIssue {
 	var found []LintIssue
 	for _, name := range sortedNames(s.VarVals) {
 		first, _ := utf8.DecodeRuneInString(name)
-		ignored := slices.Contains(s.BaseHashIgnoreVars, name) || strings.Contains(s.TaskHashIgnoreTasks.Text(), name)
-		if !unicode.IsUpper(first) || ignored || name == "PP" {
+		if !unicode.IsUpper(first) || name == "PP" || isIgnored(s, name) {
 			continue
 		}
 		value := strings.TrimLeftFunc(s.VarVals[name].Text(), unicode.IsSpace)
@@ -203,6 +202,12 @@ func (o LintOptions) issues(s *siginfo.Signature) []LintIssue {
 		}
 	}
 	return found
+}
+
+// isIgnored tells whether a variable enters no hash.
+func isIgnored(s *siginfo.Signature, name string) bool {
+	_, ignored := slices.BinarySearch(s.BaseHashIgnoreVars, name)
+	return ignored || strings.Contains(s.TaskHashIgnoreTasks.Text(), name)
 }
 
 func sortedNames(values map[string]siginfo.Value) []string {
