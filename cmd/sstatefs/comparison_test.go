@@ -38,6 +38,34 @@ func TestComparisonNamesItsTests(t *testing.T) {
 	}
 }
 
+// So does each row of the table at the end of docs/SEMANTICS.md.
+func TestPromisesNameTheirTests(t *testing.T) {
+	text, err := os.ReadFile("../../docs/SEMANTICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n|---|---|---|---|\n| What was acknowledged")
+	if !found {
+		t.Fatal("no table")
+	}
+	rows := 0
+	for line := range strings.Lines(table) {
+		tests := testsNamed(line)
+		if len(tests) == 0 {
+			t.Errorf("no test is named in\n%s", line)
+		}
+		for _, name := range tests {
+			if why := missingTest(name); why != "" {
+				t.Errorf("%s: %s, in\n%s", name, why, line)
+			}
+		}
+		rows++
+	}
+	if rows < 20 {
+		t.Errorf("%d rows: the table is not read right, or does not end the document", rows)
+	}
+}
+
 // testsNamed are the tests of a line, as they are written there.
 func testsNamed(line string) []string {
 	var names []string

@@ -122,9 +122,20 @@ func abortMount(path string) int {
 	if entry, ok := table.At(path); !ok || !entry.Ours() {
 		return exitDone
 	} else if abortConnection(entry.Connection) != nil {
-		_ = unix.Unmount(path, unix.MNT_FORCE) // no fusectl here: for root that aborts, too
+		forceAbort(path)
 	}
 	return exitDone
+}
+
+// forceAbort aborts where there is no fusectl, which root may do. What is in use
+// stays mounted then: a build must not go on in the folder below.
+func forceAbort(path string) {
+	use, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Unmount(path, unix.MNT_FORCE)
+	_ = unix.Close(use)
 }
 
 // isAlive tells whether a thread has not ended. proc_pid_stat(5): its state is

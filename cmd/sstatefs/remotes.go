@@ -26,6 +26,7 @@ type accessFlags struct {
 	caFile       string
 	certFile     string
 	keyFile      string
+	insecure     bool
 }
 
 // accessFile is one of them.
@@ -52,6 +53,7 @@ func (f *accessFlags) add(cmd *cobra.Command) {
 		// It fails for a flag that does not exist only.
 		_ = cmd.MarkFlagFilename(file.flag)
 	}
+	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "believe any certificate of the server, which status then tells; --ca-file is better")
 }
 
 // access names the files, absolute: a daemon leaves the folder where it was
@@ -71,7 +73,8 @@ func (f *accessFlags) access() (remote.Access, error) {
 	}
 	return remote.Access{
 		PasswordFile: f.passwordFile, CAFile: f.caFile, CertFile: f.certFile, KeyFile: f.keyFile,
-		Getenv: os.Getenv,
+		Insecure: f.insecure,
+		Getenv:   os.Getenv,
 	}, nil
 }
 

@@ -163,11 +163,13 @@ func (p *program) unmountWithout(mountpoint string, flags *unmountFlags, why *ct
 			return livesWithoutSocket(mountpoint, err)
 		}
 	}
+	if flags.force {
+		// Without fusectl who waits in it waits for the daemon to end. After the
+		// detaching the number may be that of another mount.
+		_ = abortConnection(entry.Connection)
+	}
 	if err := fusefs.DetachDead(mountpoint); err != nil {
 		return err
-	}
-	if flags.force {
-		_ = abortConnection(entry.Connection) // without fusectl who waits in it waits for the daemon to end
 	}
 	return p.detached(mountpoint)
 }

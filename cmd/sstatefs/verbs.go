@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sstatefs/cmd/sstatefs/internal/amount"
 	"sstatefs/ctl"
 )
 
@@ -75,24 +74,5 @@ func (p *program) refresh(ctx context.Context, client *ctl.Client) error {
 		return p.printJSON(index)
 	}
 	_, err = fmt.Fprintln(p.stdout, indexText(index, time.Now()))
-	return err
-}
-
-func (p *program) trimCommand() *cobra.Command {
-	return p.verb("trim", "shrink the local cache now",
-		"trim removes the objects that were not used for longest from the local cache\nuntil it is within --cache-size and --min-free. It happens by itself; the remote\nkeeps everything.", p.trim)
-}
-
-func (p *program) trim(ctx context.Context, client *ctl.Client) error {
-	result, err := client.Trim(ctx)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.printJSON(result)
-	}
-	_, err = fmt.Fprintf(p.stdout, "removed %s (%s), left %s (%s)\n",
-		objects(result.Removed.Objects), amount.Size(result.Removed.Bytes),
-		objects(result.Left.Objects), amount.Size(result.Left.Bytes))
 	return err
 }
