@@ -92,10 +92,9 @@ func (l *lane) account(p *plan, old map[string]map[string]bool) {
 		}
 		l.acked++
 		l.acknowledge(st.key, st.sum)
-		if (p.hidden || l.index) && st.verb == "rename" {
-			// Nobody could say that the name was taken, or the index that the last
-			// daemon had saved did not know it and its copy was trimmed: it was a
-			// create, which gives way to what was there.
+		if p.hidden && st.verb == "rename" {
+			// Nobody could say that the name was taken: it was a create, which gives
+			// way to what was there.
 			for s := range old[st.key] {
 				l.object(st.key).may[s] = l.object(st.key).may[s] || s != absent
 			}

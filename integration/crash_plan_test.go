@@ -357,6 +357,7 @@ type lane struct {
 	seed    uint64
 	program string
 	tour    *tour
+	owed    string // the point to die at, if not the tour's next
 
 	contents *contents
 	workers  []*worker    // publishers first
@@ -377,7 +378,6 @@ type laneKind struct {
 	name  string
 	place place
 	flags []string
-	index bool // names are looked up in an index, which may be behind after a kill
 	power bool // it fails, too
 	data  bool // --durability=data
 }

@@ -237,6 +237,16 @@ func (l *lane) damage(r *rand.Rand, path string) {
 	}
 }
 
+// otherBootID is no boot of this machine.
+const otherBootID = "ffffffff-0000-4000-8000-000000000000\n"
+
+// isUnchecked tells whether a power cut may have left damage that no daemon has
+// found yet: it is checked in the background, and before use.
+func (l *lane) isUnchecked() bool {
+	boot, _ := os.ReadFile(l.m.cache + "/running")
+	return string(boot) == otherBootID
+}
+
 // otherBoot makes the daemon that ran one of another boot of this machine.
 func (l *lane) otherBoot() {
 	l.t.Helper()
@@ -244,7 +254,7 @@ func (l *lane) otherBoot() {
 	if _, err := os.Stat(running); err != nil {
 		return
 	}
-	if err := os.WriteFile(running, []byte("ffffffff-0000-4000-8000-000000000000\n"), 0o644); err != nil {
+	if err := os.WriteFile(running, []byte(otherBootID), 0o644); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -27,9 +27,9 @@ func laneKinds() []laneKind {
 	}
 	return []laneKind{
 		{name: "through", place: directory(), flags: small("--publish=through")},
-		{name: "through-indexed", place: indexed(), index: true, flags: small("--publish=through")},
+		{name: "through-indexed", place: indexed(), flags: small("--publish=through")},
 		{name: "queue-power-data", place: directory(), flags: small("--publish=queue", "--durability=data"), power: true, data: true},
-		{name: "queue-power", place: indexed(), index: true, flags: small("--publish=queue"), power: true},
+		{name: "queue-power", place: indexed(), flags: small("--publish=queue"), power: true},
 	}
 }
 
@@ -94,12 +94,19 @@ func newLane(t *testing.T, kind laneKind, number int, seed uint64) *lane {
 	return l
 }
 
-// run is the life of a lane.
+// run is the life of a lane. After its rounds it tries the points again that
+// nobody came to.
 func (l *lane) run(rounds int) {
 	start := time.Now()
 	for round := range rounds {
 		l.play(l.draw(round))
 		if l.t.Failed() {
+			return
+		}
+	}
+	for l.owed = l.tour.owed(l.number); l.owed != "" && rounds > 0; l.owed = l.tour.owed(l.number) {
+		l.play(l.draw(rounds))
+		if rounds++; l.t.Failed() {
 			return
 		}
 	}
@@ -127,7 +134,9 @@ func (l *lane) play(p *plan) {
 		l.s.show()
 	}
 	l.account(p, old)
-	l.mustBeWhole(p, l.m.cache+"/objects")
+	if !l.isUnchecked() {
+		l.mustBeWhole(p, l.m.cache+"/objects")
+	}
 	l.mustBeWhole(p, l.s.remote)
 	damaged := map[string]bool{}
 	if p.clean && l.disk != nil {
@@ -255,30 +264,28 @@ func (l *lane) finish(rounds int) {
 	end := &plan{round: rounds}
 	l.compare(end, l.keys, l.readAll(end, l.keys))
 	then := time.Now().Add(-48 * time.Hour)
-	leftovers := 0
-	for _, name := range files(l.t, l.s.remote) {
-		if remote.IsTemporary(filepath.Base(name)) {
-			leftovers++
-			if err := os.Chtimes(filepath.Join(l.s.remote, name), then, then); err != nil {
-				l.t.Error(err)
-			}
-		}
+	old := l.temporaries()
+	for _, name := range old {
+		_ = os.Chtimes(filepath.Join(l.s.remote, name), then, then) // one that is being written may have gone
 	}
 	l.s.mustAs(l.m.uid, l.program, "clean", "--max-age=365d", l.m.point)
 	l.mustBeWhole(end, l.s.remote)
-	for _, name := range files(l.t, l.s.remote) {
-		if remote.IsTemporary(filepath.Base(name)) {
-			l.t.Errorf("clean leaves %s", name)
-		}
-	}
-	l.t.Logf("%d temporaries were left on the remote", leftovers)
 	l.m.stop()
+	if left := l.temporaries(); len(left) > 0 {
+		l.t.Errorf("clean and a stop leave %v", left)
+	}
+	l.t.Logf("%d temporaries were left on the remote", len(old))
 	for _, name := range files(l.t, l.m.cache) {
 		room, _, below := strings.Cut(name, "/")
 		if strings.HasSuffix(name, ".new") || below && !slices.Contains([]string{"objects", "index", "sums", "broken"}, room) {
 			l.t.Errorf("left in the cache: %s", name)
 		}
 	}
+}
+
+// temporaries are the unfinished files on the remote.
+func (l *lane) temporaries() []string {
+	return slices.DeleteFunc(files(l.t, l.s.remote), func(name string) bool { return !remote.IsTemporary(filepath.Base(name)) })
 }
 
 func fileSize(path string) int64 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -58,9 +59,36 @@ func TestFullCacheDisk(t *testing.T) {
 
 	// What is private cannot be trimmed: there the disk is full.
 	a.want("ENOSPC", "write_file", m.path("private"), letters(9_000_000))
+	m.holds(want) // read from the remote, and not kept
 	a.do("unlink", m.path("private"))
+	tooLarge(m)
 	after := archives("after", 3)
 	s.buildAs(nobody, "build", m.point, after).all(t, "published", after)
+}
+
+// tooLarge copies and unpacks more than the disk of a mount holds: that fails, and
+// leaves nothing under the names of objects.
+func tooLarge(m *mount) {
+	m.t.Helper()
+	key := archives("large", 1)[0]
+	big := m.s.path("work", "big")
+	m.s.mustAs(m.uid, "truncate", "-s", "9M", big)
+	m.s.mustAs(m.uid, "mkdir", "-p", m.path(filepath.Dir(key)))
+	tar := m.s.path("work", "big.tar")
+	m.s.mustAs(m.uid, "tar", "-C", m.s.path("work"), "--transform", "s|big|"+key+"|", "-cf", tar, "big")
+	for _, command := range [][]string{
+		{"cp", "--sparse=never", big, m.path(key)},
+		{"tar", "-C", m.point, "-xf", tar},
+	} {
+		r := m.s.run(m.uid, command[0], command[1:]...)
+		if r.code == 0 || !strings.Contains(r.stderr, "No space left on device") {
+			m.t.Errorf("%s onto a full disk: exit %d, %s", command[0], r.code, r.stderr)
+		}
+		m.s.mustAs(m.uid, "rm", "-f", m.path(key+".partial")) // as much of it as there is
+		if got := m.s.mustAs(m.uid, "ls", "-A", m.path(filepath.Dir(key))); got != "" {
+			m.t.Errorf("%s onto a full disk left %s", command[0], got)
+		}
+	}
 }
 
 // TestFullRemote publishes more than the remote's disk can hold: all is

@@ -44,7 +44,7 @@ func TestLoad(t *testing.T) {
 	length, seed := *loadFor, *loadSeed
 	switch {
 	case length > 0:
-	case testing.Short(), raceBuild: // what is slow there is the detector
+	case testing.Short(), raceDaemon: // what is slow there is the detector
 		length = loadShort
 	default:
 		length = loadInCI

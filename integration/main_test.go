@@ -30,6 +30,9 @@ func runAll(m *testing.M) int {
 	if os.Getenv(posixVariable) != "" {
 		return m.Run() // a child of TestPosixSuite, in its mount
 	}
+	if where := os.Getenv(diskVariable); where != "" {
+		return serveDisk(where)
+	}
 	if missing := missingTools(); len(missing) > 0 {
 		fmt.Fprintf(os.Stderr, "integration: missing: %s: run make deps\n", strings.Join(missing, ", "))
 		return 1
@@ -63,9 +66,9 @@ func missingTools() []string {
 	return missing
 }
 
-// raceDaemon tells that the program is built with the race detector too. Half of
-// the time of a run is the detector's, so that make test does it for a part.
-var raceDaemon = raceBuild && os.Getenv("SSTATEFS_TEST_RACE_DAEMON") != ""
+// raceDaemon tells that the program is built with the race detector. That is slow:
+// make test does it for a part of the tests.
+var raceDaemon = os.Getenv("SSTATEFS_TEST_RACE_DAEMON") != ""
 
 // prepare builds the program and puts it and the scripts where every user can
 // read them.
@@ -102,7 +105,12 @@ func mountFusectl() {
 
 // removeDeadMounts detaches what a run that was killed left behind.
 func removeDeadMounts() {
-	for _, e := range mountsBelow(filepath.Join(os.TempDir(), sitePrefix)) {
+	prefix := filepath.Join(os.TempDir(), sitePrefix)
+	for _, e := range mountsBelow(prefix) {
+		process, _, _ := strings.Cut(e.point[len(prefix):], "-")
+		if _, err := os.Stat("/proc/" + process); err == nil {
+			continue // another run
+		}
 		if err := unix.Access(e.point, unix.F_OK); errors.Is(err, unix.ENOTCONN) {
 			_ = unix.Unmount(e.point, unix.MNT_DETACH)
 		}

@@ -26,7 +26,6 @@ type mount struct {
 	flags   []string
 
 	cmd   *exec.Cmd
-	dev   tableEntry
 	done  chan struct{} // closed when the daemon has ended
 	err   error         // how, after done
 	alarm *time.Timer
@@ -111,7 +110,6 @@ func (m *mount) start() {
 		m.abort()
 		m.fail("mount %s: no answer within %v", m.name, startLimit)
 	}
-	m.dev, _ = mountedAt(m.point)
 }
 
 func (m *mount) logFile() string { return m.s.path(m.name + ".log") }
@@ -126,7 +124,9 @@ func (m *mount) fail(format string, args ...any) {
 func (m *mount) abort() {
 	m.hung.Do(func() { m.t.Errorf("mount %s: hangs, aborted", m.name) })
 	m.ended = true
-	m.dev.abort()
+	if dev, ok := mountedAt(m.point); ok { // the number of one that is gone may be another's
+		dev.abort()
+	}
 	_ = m.cmd.Process.Kill()
 }
 

@@ -135,6 +135,7 @@ func (o *outage) back(limit time.Duration) {
 
 // TestRemoteGone takes the remote away and brings it back.
 func TestRemoteGone(t *testing.T) {
+	t.Parallel()
 	forEachMode(t, append(here(), indexed()), remoteGone)
 	t.Run("elsewhere", func(t *testing.T) {
 		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { remoteGone(t, s, "through") })
@@ -164,6 +165,7 @@ func remoteGone(t *testing.T, s *site, mode string) {
 
 // TestRemoteFlaps lets the remote go and come while builds work.
 func TestRemoteFlaps(t *testing.T) {
+	t.Parallel()
 	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
 		o := newOutage(t, s, os.Getuid(), "--publish="+mode)
 		first, second := archives("one", 25), archives("two", 25)
@@ -238,9 +240,10 @@ func TestUnmountWithoutRemote(t *testing.T) {
 }
 
 // TestHangingServer stops every process of the server: connections are
-// accepted and never answered.
+// accepted and never answered. It is the black hole of TestFaults for the other
+// servers.
 func TestHangingServer(t *testing.T) {
-	onRemotes(t, append(near(), others()...), func(t *testing.T, s *site) {
+	onRemotes(t, others(), func(t *testing.T, s *site) {
 		o := newOutage(t, s, os.Getuid(), "--drain-timeout=1s")
 		s.server.Pause()
 		o.builds()
@@ -254,6 +257,7 @@ func TestHangingServer(t *testing.T) {
 // TestHangingRemote uses a mount whose daemon is stopped as the remote of
 // another, which is what a dead NFS server looks like.
 func TestHangingRemote(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	hanging := s.mount("server")
 	keys := archives("there", 20)

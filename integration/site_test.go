@@ -18,7 +18,8 @@ import (
 	"sstatefs/integration/servers"
 )
 
-// sitePrefix begins the names of all folders of sites.
+// sitePrefix begins the names of all folders of sites. The process of the test
+// follows.
 const sitePrefix = "sstatefs-it-"
 
 // Users of the tests. A plain user needs an entry in passwd, which fusermount3
@@ -46,7 +47,7 @@ type site struct {
 // makeSite makes a site's folder.
 func makeSite(t *testing.T) *site {
 	t.Helper()
-	dir, err := os.MkdirTemp("", sitePrefix)
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", sitePrefix, os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}

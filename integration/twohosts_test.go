@@ -10,6 +10,7 @@ import (
 // TestTwoHosts lets four builds on two hosts publish and restore the same
 // objects at the same time, then lets others read what is left.
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	forEachMode(t, append(here(), indexed()), twoHosts)
 	t.Run("elsewhere", func(t *testing.T) {
 		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { twoHosts(t, s, "through") })

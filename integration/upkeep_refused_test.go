@@ -46,6 +46,7 @@ type badTarget struct {
 // one line and perhaps a hint, the right exit code, nothing on stdout, and
 // nothing is changed.
 func TestUpkeepRefused(t *testing.T) {
+	t.Parallel()
 	s := newSiteOn(t, place{name: "versitygw", kind: servers.Versitygw})
 	source := s.mkdir("source", 0o755)
 	all := goods{}

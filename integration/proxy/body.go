@@ -11,7 +11,7 @@ var errBroken = errors.New("proxy: broken off")
 // spoil is a body with a fault, if that is one of bodies.
 func spoil(body io.Reader, f Fault, changed <-chan struct{}) io.Reader {
 	switch f.kind {
-	case stall, drop:
+	case stall, drop, reset:
 		return &broken{body: body, left: f.amount, stalls: f.kind == stall, changed: changed}
 	case mangle:
 		return &mangled{body: body}

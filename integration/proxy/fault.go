@@ -3,12 +3,14 @@ package proxy
 import (
 	"net/http"
 	"slices"
+	"time"
 )
 
 // A Fault is what a Proxy does to requests.
 type Fault struct {
 	kind   kind
-	amount int64 // bytes, bytes a second, or a status
+	amount int64         // bytes, bytes a second, or a status
+	time   time.Duration // of a delay, a clock or a Retry-After
 	verbs  []string
 	every  int
 	times  int
@@ -23,10 +25,15 @@ const (
 	status
 	stall
 	drop
+	reset
 	mangle
 	truncate
 	slow
 	loseAnswer
+	delay
+	repeat
+	omit
+	skew
 )
 
 // Refuse closes the port and all connections: connection refused.
@@ -38,6 +45,15 @@ func BlackHole() Fault { return Fault{kind: blackHole} }
 // Status answers with a status and no body, and asks the server nothing.
 func Status(code int) Fault { return Fault{kind: status, amount: int64(code)} }
 
+// TooMany answers 429 and asks to come back after a time, in whole seconds.
+func TooMany(after time.Duration) Fault {
+	return Fault{kind: status, amount: http.StatusTooManyRequests, time: after}
+}
+
+// Delay lets a request wait before it is handed on. The waiting ends with the
+// fault.
+func Delay(d time.Duration) Fault { return Fault{kind: delay, time: d} }
+
 // Stall lets n bytes of a body pass, of the request or of the answer, and then
 // nothing more. Shorter bodies pass.
 func Stall(n int64) Fault { return Fault{kind: stall, amount: n} }
@@ -45,6 +61,10 @@ func Stall(n int64) Fault { return Fault{kind: stall, amount: n} }
 // Drop lets n bytes of a body pass, of the request or of the answer, and then
 // closes the connections of both sides. Shorter bodies pass.
 func Drop(n int64) Fault { return Fault{kind: drop, amount: n} }
+
+// Reset is Drop by a server that dies: what was sent and not yet read is lost,
+// and who reads is told "connection reset".
+func Reset(n int64) Fault { return Fault{kind: reset, amount: n} }
 
 // Mangle flips bits in what is got: GET and no other verb, unless On says so.
 func Mangle() Fault { return Fault{kind: mangle, verbs: []string{http.MethodGet}} }
@@ -57,6 +77,18 @@ func Truncate(n int64) Fault {
 
 // Slow lets bodies pass at so many bytes a second, each way of each request.
 func Slow(bytesPerSecond int64) Fault { return Fault{kind: slow, amount: bytesPerSecond} }
+
+// listings are the verbs whose answers list objects.
+func listings() []string { return []string{"LIST", "PROPFIND"} }
+
+// Repeat lets every object of a listing come twice.
+func Repeat() Fault { return Fault{kind: repeat, verbs: listings()} }
+
+// Omit leaves all objects out of listings. Folders stay.
+func Omit() Fault { return Fault{kind: omit, verbs: listings()} }
+
+// Skew shifts the times of all answers, as of a server whose clock is wrong.
+func Skew(by time.Duration) Fault { return Fault{kind: skew, time: by} }
 
 // LoseAnswer lets the server do what is asked and closes the connection in
 // place of an answer: PUT, COPY and MOVE, unless On says so.

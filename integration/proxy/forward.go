@@ -3,9 +3,11 @@ package proxy
 import (
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // handle answers one request. To end a connection it panics with
@@ -24,8 +26,13 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case status:
 		_, _ = io.Copy(io.Discard, r.Body) // or the client may not get to see the answer
+		if fault.time > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(fault.time.Seconds())))
+		}
 		w.WriteHeader(int(fault.amount))
 		return
+	case delay:
+		await(r, fault.time, changed)
 	}
 	p.forward(w, r, fault, changed)
 }
@@ -37,13 +44,14 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, fault Fault, cha
 	}
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
-		panic(http.ErrAbortHandler)
+		abort(r, fault)
 	}
 	defer resp.Body.Close()
 	if fault.kind == loseAnswer {
 		_, _ = io.Copy(io.Discard, resp.Body) // it has been done when this ends
 		panic(http.ErrAbortHandler)
 	}
+	retell(resp, fault)
 	body := spoil(resp.Body, fault, changed)
 	maps.Copy(w.Header(), resp.Header)
 	if fault.kind == truncate && resp.ContentLength > fault.amount {
@@ -52,8 +60,30 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, fault Fault, cha
 	}
 	w.WriteHeader(resp.StatusCode)
 	if err := pass(w, body); err != nil {
-		panic(http.ErrAbortHandler)
+		abort(r, fault)
 	}
+}
+
+// await lets a request wait, as long as its client does.
+func await(r *http.Request, d time.Duration, changed <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-r.Context().Done():
+	}
+}
+
+// connKey finds the connection of a request in its context.
+type connKey struct{}
+
+// abort ends the connection of a request, as the fault has it.
+func abort(r *http.Request, f Fault) {
+	if conn, ok := r.Context().Value(connKey{}).(*net.TCPConn); ok && f.kind == reset {
+		_ = conn.SetLinger(0) // then close sends RST
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // outgoing is the request as the server gets it: the same one.

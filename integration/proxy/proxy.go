@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"maps"
 	"net"
 	"net/http"
@@ -65,7 +66,10 @@ func (r *running) close() {
 
 // serve answers connections to a listener. The caller holds no lock.
 func (p *Proxy) serve(listener net.Listener) {
-	r := &running{listener, &http.Server{Handler: http.HandlerFunc(p.handle)}}
+	r := &running{listener, &http.Server{
+		Handler:     http.HandlerFunc(p.handle),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+	}}
 	p.mu.Lock()
 	p.running = r
 	p.mu.Unlock()

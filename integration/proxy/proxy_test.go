@@ -123,6 +123,9 @@ func TestFaults(t *testing.T) {
 		"stall":          {Stall(100), 100, 200, timeout},
 		"drop":           {Drop(100), 100, 200, broken},
 		"drop long":      {Drop(int64(len(content))), len(content), 200, nil},
+		"reset":          {Reset(100), -1, 200, func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }},
+		"too many":       {TooMany(time.Hour), 0, 429, nil},
+		"delay":          {Delay(time.Hour), 0, 0, timeout},
 		"truncate":       {Truncate(100), 100, 200, nil},
 		"slow":           {Slow(100), 10, 200, timeout},
 		"lose":           {LoseAnswer().On("GET"), 0, 0, broken},
@@ -132,6 +135,9 @@ func TestFaults(t *testing.T) {
 			p, _ := start(t)
 			p.Set(tt.fault)
 			code, got, err := do(p, "GET", "/a", nil)
+			if tt.bytes < 0 {
+				tt.bytes = min(len(got), 100) // a reset may take what came before with it
+			}
 			if code != tt.code || len(got) != tt.bytes || !bytes.Equal(got, content[:tt.bytes]) {
 				t.Errorf("GET = %d, %d bytes, want %d, %d", code, len(got), tt.code, tt.bytes)
 			}
@@ -150,6 +156,35 @@ func TestMangle(t *testing.T) {
 	code, got, err := do(p, "GET", "/a", nil)
 	if code != 200 || err != nil || len(got) != len(content) || bytes.Equal(got, content) {
 		t.Errorf("GET = %d, %d bytes, %v, want other bytes of the same length", code, len(got), err)
+	}
+}
+
+// TestListings changes what listings say, and nothing else.
+func TestListings(t *testing.T) {
+	const one = `<Contents><Key>ab/sstate:x</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified></Contents>`
+	const dir = `<D:response xmlns:D="DAV:"><D:href>/sstate/ab/</D:href></D:response>`
+	const two = `<D:response xmlns:D="DAV:"><D:href>/sstate/ab/sstate%3ax</D:href>` +
+		`<lp1:getlastmodified>Fri, 02 Jan 2026 23:04:05 GMT</lp1:getlastmodified></D:response>`
+	for _, tt := range []struct {
+		fault Fault
+		want  string
+	}{
+		{Repeat(), "<a>" + one + one + dir + two + two + "</a>"},
+		{Omit(), "<a>" + dir + "</a>"},
+		{Skew(5 * time.Hour), strings.NewReplacer("T03", "T08", "Fri, 02 Jan 2026 23", "Sat, 03 Jan 2026 04").
+			Replace("<a>" + one + dir + two + "</a>")},
+		{Repeat().On("PUT"), "<a>" + one + dir + two + "</a>"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/xml")
+			_, _ = io.WriteString(w, "<a>"+one+dir+two+"</a>")
+		}))
+		p := Start(t, server.URL)
+		p.Set(tt.fault)
+		if code, got, err := do(p, "GET", "/?list-type=2", nil); code != 200 || err != nil || string(got) != tt.want {
+			t.Errorf("%+v: listing = %d, %v\n%s, want\n%s", tt.fault, code, err, got, tt.want)
+		}
+		server.Close()
 	}
 }
 

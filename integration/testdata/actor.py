@@ -6,12 +6,15 @@ line: {"ok": value} or {"errno": "ENOENT"}. Bytes travel as latin-1 text.
 import ctypes
 import errno
 import fcntl
+import hashlib
 import json
 import mmap
 import os
+import shutil
 import signal
 import struct
 import sys
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD = -100
@@ -121,13 +124,33 @@ def touch(path):
         os.close(fd)
 
 
+def digest(path):
+    """The sha256 of a file that is read from its beginning to its end."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def timed(*calls):
+    """Makes calls one after the other: the seconds that they took together, and how each ended."""
+    begun = time.monotonic()
+    ends = [attempt(call) for call in calls]
+    return {"seconds": time.monotonic() - begun, "ends": ends}
+
+
 def handle_signals():
     """Lets SIGUSR1 come and go."""
     signal.signal(signal.SIGUSR1, lambda *_: None)
     return os.getpid()
 
 
+def default_signals():
+    """Lets SIGINT end the process, as most programs do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return os.getpid()
+
+
 calls = {
+    "default_signals": default_signals,
     "handle_signals": handle_signals,
     "stat": lambda p: status(os.stat(p)),
     "lstat": lambda p: status(os.lstat(p)),
@@ -140,7 +163,7 @@ calls = {
     "flock": fcntl.flock, "setlk": setlk, "setlkw": setlkw, "getlk": getlk,
     "mmap_open": mmap_open, "mmap_read": mmap_read, "mmap_write": mmap_write,
     "mmap_flush": mmap_flush, "mmap_close": mmap_close,
-    "read_file": read_file, "write_file": write_file,
+    "read_file": read_file, "write_file": write_file, "digest": digest, "copy": shutil.copyfile, "timed": timed,
     "link": lambda a, b: os.link(a, b, follow_symlinks=False),
     "listdir": lambda p: sorted(os.listdir(p)),
 }
@@ -151,14 +174,17 @@ def perform(name, *args):
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
+def attempt(call):
+    try:
+        return {"ok": perform(*call)}
+    except OSError as e:
+        return {"errno": errno.errorcode.get(e.errno, str(e.errno))}
+
+
 def main():
     os.umask(0o002)  # BitBake's
     for line in sys.stdin:
-        try:
-            answer = {"ok": perform(*json.loads(line))}
-        except OSError as e:
-            answer = {"errno": errno.errorcode.get(e.errno, str(e.errno))}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(attempt(json.loads(line))), flush=True)
 
 
 main()

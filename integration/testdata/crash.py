@@ -30,6 +30,13 @@ def write(path, data, flags=os.O_EXCL):
         os.close(fd)
 
 
+def folders(path):
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        os.stat(path)  # it is there, and cannot be looked at any more: that is the error
+
+
 def token():
     return secrets.token_hex(4)
 
@@ -47,7 +54,7 @@ class Step:
 
     def link(self):
         """An archive: temporary, link, unlink."""
-        os.makedirs(self.leaf, exist_ok=True)
+        folders(self.leaf)
         tmp = self.final + token()
         write(tmp, content(self.made))
         try:
@@ -60,7 +67,7 @@ class Step:
 
     def rename(self):
         """A signature, over another one or not."""
-        os.makedirs(self.leaf, exist_ok=True)
+        folders(self.leaf)
         tmp = os.path.join(self.leaf, "sigtask." + token())
         write(tmp, content(self.made))
         os.rename(tmp, self.final)
@@ -68,7 +75,7 @@ class Step:
 
     def signed(self):
         """An archive with its .sig, made in a folder of their own."""
-        os.makedirs(self.leaf, exist_ok=True)
+        folders(self.leaf)
         folder = os.path.join(self.leaf, "tmp" + token())
         os.mkdir(folder)
         tmp = os.path.join(folder, self.base)
@@ -82,7 +89,7 @@ class Step:
 
     def copy(self):
         """cp: written under its own name."""
-        os.makedirs(self.leaf, exist_ok=True)
+        folders(self.leaf)
         write(self.final, content(self.made))
         self.tell("ack")
 
