@@ -8,11 +8,11 @@ GOLANGCI := bin/golangci-lint-$(GOLANGCI_VERSION)
 
 ROOMS   := cmd ctl fs remote sstate store
 SOURCES := $(shell find $(ROOMS) -name '*.go' ! -name '*_test.go') go.mod go.sum
-# What is run once more on a single CPU, with the race detector in the daemon
-# too: where a deadlock would show.
+# What is run once more on a single CPU, with the race detector in the daemon:
+# where a deadlock would show. Two such runs go side by side.
 ONE_CPU := Publish|TwoHosts|Restore|Kill|Posix
 # A deadlock or a race of ours is the same on all servers: not those on one CPU.
-NOT_ONE_CPU := 20ms|minio|rclone|nginx|deep
+NOT_ONE_CPU := 20ms|minio|rclone|nginx|apache|deep
 
 # Without this each process with the race detector waits a second at its end.
 RACE := GORACE=atexit_sleep_ms=10
@@ -22,7 +22,7 @@ COMMIT  := $(shell git rev-parse --verify -q HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs deps build install bench clean
+.PHONY: help run test one-cpu-rooms one-cpu-mounts lint docs deps build install bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,9 +36,15 @@ test: deps ## install what the tests need and run them all
 	@GO='$(GO)' scripts/check-go.sh
 	@bad=$$(gofmt -l $(ROOMS) integration); test -z "$$bad" || { echo "gofmt -w these:" $$bad >&2; exit 1; }
 	$(GO) vet ./...
-	$(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 30m -parallel 6 ./...
+	$(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 15m -parallel 6 $$($(GO) list ./... | grep -v '/integration$$')
+	$(GO) test -shuffle=on -count=1 -timeout 20m -parallel 6 ./integration/
+	@$(MAKE) --no-print-directory -j2 -Otarget one-cpu-rooms one-cpu-mounts
+
+one-cpu-rooms:
 	GOMAXPROCS=1 $(GO) test -shuffle=on -count=1 -timeout 15m ./cmd/... ./fs/... ./store/...
-	GOMAXPROCS=1 SSTATEFS_TEST_RACE_DAEMON=1 $(RACE) $(GO) test -race -shuffle=on -count=1 -timeout 15m -parallel 3 -run '$(ONE_CPU)' -skip '$(NOT_ONE_CPU)' ./integration/
+
+one-cpu-mounts:
+	SSTATEFS_TEST_RACE_DAEMON=1 GOMAXPROCS=1 $(RACE) $(GO) test -shuffle=on -count=1 -timeout 15m -parallel 4 -run '$(ONE_CPU)' -skip '$(NOT_ONE_CPU)' ./integration/
 
 lint: $(GOLANGCI) ## run the linters of .golangci.yml
 	$(GOLANGCI) run ./...
