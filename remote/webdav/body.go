@@ -83,6 +83,9 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.ctx.Err() != nil { // net/http ends the connection a moment later
+		return 0, remote.Ended(b.ctx, "webdav: get", b.key)
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF { //nolint:errorlint // what wraps it is a connection that broke
 		err = b.d.fail(b.ctx, "get", b.key, err)

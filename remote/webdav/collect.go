@@ -5,22 +5,30 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"sstatefs/remote"
 )
 
-// batch is how many entries of a tree are handed over at a time.
-const batch = 256
+const (
+	// batch is how many entries of a tree are handed over at a time.
+	batch = 256
+	// folderBatch is the same for one folder, of which those of a cache have fewer:
+	// they are handed over when the answer is whole.
+	folderBatch = 16_384
+	// parentLimit is of how many folders it is remembered that all is known of
+	// what is in them.
+	parentLimit = 1 << 16
+)
 
-// A collector takes the entries of one answer. Those of one folder it keeps
-// until the answer is whole, those of a tree it hands on.
+// A collector takes the entries of one answer and hands them on, batch by batch.
 type collector struct {
 	w       *walk
 	task    task
 	infos   []remote.Info
 	folders []string            // to ask for next
 	parents map[string]struct{} // folders of which all folders are among the entries
-	own     seen                // of an answer that belongs to no tree
+	own     seen                // folders
 }
 
 // take takes one entry. The folder itself is among them.
@@ -32,6 +40,9 @@ func (c *collector) take(e entry) error {
 	if e.folder && !isHidden(e.path) {
 		c.found(e.path)
 		if !c.task.tree && c.own.isNew(e.path) {
+			if len(c.folders) == widthLimit {
+				return errEndless
+			}
 			c.folders = append(c.folders, e.path)
 		}
 	}
@@ -43,7 +54,7 @@ func (c *collector) take(e entry) error {
 		return err
 	}
 	c.infos = append(c.infos, info)
-	if !c.task.tree || len(c.infos) < batch {
+	if len(c.infos) < folderBatch && !(c.task.tree && len(c.infos) >= batch) {
 		return nil
 	}
 	return c.hand()
@@ -55,8 +66,10 @@ func (c *collector) found(path string) {
 	if c.parents == nil {
 		c.parents = make(map[string]struct{})
 	}
-	above, _ := remote.Key(path).Split()
-	c.parents[above] = struct{}{}
+	if len(c.parents) < parentLimit {
+		above, _ := remote.Key(path).Split()
+		c.parents[above] = struct{}{}
+	}
 }
 
 // finish is called when the answer is whole.
@@ -86,13 +99,9 @@ func (c *collector) complete(e entry) (info remote.Info, ok bool, err error) {
 // hand passes on what was found and not passed on before: a server reads a
 // folder while others change it, and may see a name twice.
 func (c *collector) hand() error {
-	before := c.task.seen
-	if before == nil {
-		before = &c.own
-	}
 	fresh := c.infos[:0]
 	for _, info := range c.infos {
-		if before.isNew(string(info.Key)) {
+		if c.task.seen.isNew(string(info.Key)) {
 			fresh = append(fresh, info)
 		}
 	}
@@ -101,11 +110,18 @@ func (c *collector) hand() error {
 }
 
 // seen tells names that come again, by their hashes: a tree may have a million.
+// Beyond seenLimit it learns no more of them, and what comes twice then is told
+// twice: no cache has that many in one tree.
 type seen struct {
+	kept *atomic.Int64 // hashes of all that the walk has seen; nil where few come
+
 	mu     sync.Mutex
 	seed   maphash.Seed
 	hashes map[uint64]struct{}
 }
+
+// seenLimit is how many names are known of one listing at a time, 20 bytes each.
+const seenLimit = 4 << 20
 
 func (s *seen) isNew(path string) bool {
 	s.mu.Lock()
@@ -115,7 +131,21 @@ func (s *seen) isNew(path string) bool {
 		s.hashes = make(map[uint64]struct{})
 	}
 	hash := maphash.String(s.seed, path)
-	_, twice := s.hashes[hash]
-	s.hashes[hash] = struct{}{}
-	return !twice
+	if _, twice := s.hashes[hash]; twice {
+		return false
+	}
+	if s.kept == nil || s.kept.Add(1) <= seenLimit {
+		s.hashes[hash] = struct{}{}
+	} else {
+		s.kept.Add(-1)
+	}
+	return true
+}
+
+// forget gives the room to others.
+func (s *seen) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept.Add(-int64(len(s.hashes)))
+	s.hashes = nil
 }

@@ -35,6 +35,7 @@ const (
 	depthLimit  = 32          // folders in each other: those of objects are three
 	askedLimit  = 4 << 20     // folders that are asked for: hex pairs in 64 trees
 	answerLimit = 100_000_000 // names in one answer
+	widthLimit  = 1 << 16     // folders in one folder
 )
 
 // errEndless is a listing that goes on and on.
@@ -55,7 +56,8 @@ type walk struct {
 	hand   func([]remote.Info) error
 	missed atomic.Bool // a folder was not there
 	asked  atomic.Int64
-	below  bool // the folder asked for was found in another, and may be left out like any
+	kept   atomic.Int64 // of its seen
+	below  bool         // the folder asked for was found in another, and may be left out like any
 }
 
 // run lists what is below prefix and gives it to hand.
@@ -72,7 +74,7 @@ type task struct {
 	path string
 	tree bool  // with all that is below it, by one request
 	top  bool  // it is what the caller asked for
-	seen *seen // what was listed of the tree that it is in, nil outside of such
+	seen *seen // what was listed of it, or of the tree that it is in
 }
 
 // top asks for the first folder. Where a server shows whole trees each folder
@@ -107,6 +109,10 @@ func (w *walk) list(t task) error {
 
 // children lists one folder and gives the folders in it.
 func (w *walk) children(t task) (folders []string, err error) {
+	if t.seen == nil {
+		t.seen = &seen{kept: &w.kept}
+		defer t.seen.forget()
+	}
 	for n := 1; ; n++ {
 		c := collector{w: w, task: t}
 		err = w.d.propfind(w.ctx, folderPath(t.path), depthChildren, c.take)
@@ -131,10 +137,11 @@ func (w *walk) mayPass(t task, err error) bool {
 // server gives up or fails to tell, or has forbidden since, is listed folder by
 // folder.
 func (w *walk) listTree(t task) error {
-	t.seen = &seen{}
+	t.seen = &seen{kept: &w.kept}
 	c := collector{w: w, task: t}
 	err := w.d.propfind(w.ctx, folderPath(t.path), depthAll, c.take)
 	if err == nil {
+		defer t.seen.forget()
 		return c.finish()
 	}
 	var status *statusError
