@@ -151,6 +151,14 @@ func (q *question) wait(ctx context.Context) (remote.Info, answer) {
 // put notes an object that is on the remote now.
 func (a *asked) put(info remote.Info) { a.note(info.Key, a.hit(info)) }
 
+// touched notes that an object's time was moved.
+func (a *asked) touched(key remote.Key, now time.Time) {
+	if info, ans := a.get(key); ans == there {
+		info.ModTime = now
+		a.put(info)
+	}
+}
+
 // drop notes an object that is not on the remote any more.
 func (a *asked) drop(key remote.Key) { a.note(key, a.none()) }
 

@@ -18,6 +18,13 @@
 // a link is every commit. Opening a store is a walk over these folders; see
 // layout.go for what is where and recover.go for what a crash may leave.
 //
+// # Downloads
+//
+// There is one download of an object at a time, whoever wants it. A large one is
+// a stream: its file in fetch/ has its size and its room from the beginning, and
+// readers have it open while it comes. They see of it what came, and its end when
+// all of it was found right; then the same file becomes the object.
+//
 // # Errors
 //
 // Methods return *os.PathError or a syscall.Errno for what POSIX names, and
@@ -30,7 +37,9 @@
 // on one object, never over the remote), then one of the small mutexes of a
 // part (sender, index, usage, ledger), which are held over no I/O and of which
 // only one is held at a time. The usage mutex alone covers reading a single
-// folder while the cache is counted.
+// folder while the cache is counted, the journal's of the change feed
+// (feedjournal.go) writing a line, and that of granting room (room.go) noting
+// the size of the cache.
 //
 // # Goroutines
 //

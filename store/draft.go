@@ -32,6 +32,7 @@ type Draft struct {
 	dirty   bool   // written to, or truncated, since the last publish
 	written bool   // ever
 	done    bool   // closed
+	cut     bool   // a writer was killed
 }
 
 // CreateDraft starts a new object.
@@ -182,6 +183,14 @@ func (d *Draft) Flush(ctx context.Context) (published bool, err error) {
 	return err == nil, err
 }
 
+// Abandon notes that a writer was killed before it closed the draft. What tells
+// by itself whether it is whole is published all the same.
+func (d *Draft) Abandon() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cut = true
+}
+
 // Key is the object's name.
 func (d *Draft) Key() string { return d.key }
 
@@ -194,7 +203,7 @@ func (d *Draft) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if sstate.Check(io.NewSectionReader(d.file, 0, st.Size()), d.name) != nil {
+	if d.cut && d.name.Side == sstate.SideSig || sstate.Check(io.NewSectionReader(d.file, 0, st.Size()), d.name) != nil {
 		return errNotWhole
 	}
 	e, err := d.store.publish(ctx, publishing{from: d.path, key: d.key, name: d.name, force: !d.create})

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"sstatefs/remote"
+	"sstatefs/sstate"
 )
 
 // The kinds of error that come from the remote, for package fs, which knows
@@ -24,3 +25,7 @@ var errRefused = fmt.Errorf("published objects stay: %w", syscall.EPERM)
 // IsObject reports whether path is the name of an object. What is published
 // under it is another question.
 func IsObject(path string) bool { return isObject(path) }
+
+// IsTemporary reports whether a path is scratch that somebody writes and then
+// publishes or removes: nobody locks it.
+func IsTemporary(path string) bool { return sstate.IsTemporary(path) }

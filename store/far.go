@@ -71,6 +71,7 @@ func (r Shared) Put(ctx context.Context, key remote.Key, src remote.Source, opt 
 		return nil
 	}
 	s.settle(ctx, key, before, func() { s.noteOnRemote(remote.Info{Key: key, Size: src.Size(), ModTime: t}) })
+	s.feed.note(newsPut, key, src.Size(), t)
 	s.ledger.note(Event{Kind: EventSend, Key: string(key), Bytes: src.Size()}, nil)
 	return nil
 }
@@ -123,6 +124,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 			continue
 		}
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
+		s.feed.note(newsGone, key, 0, s.remoteNow())
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err

@@ -74,6 +74,7 @@ func (s *Store) noteTime(key remote.Key, t time.Time) {
 			s.index.put(remote.Info{Key: key, Size: st.size, ModTime: t})
 		}
 	}
+	s.feed.note(newsTouched, key, 0, t)
 	s.ledger.note(Event{Kind: EventTouch, Key: string(key)}, func(st *Stats) { st.Touches.Sent++ })
 	s.changed(string(key))
 }

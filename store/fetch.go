@@ -4,78 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
 )
-
-// Object is an open object. Exactly one of File and the remote is behind it.
-type Object struct {
-	// File is the cached content, nil when the object does not fit into the
-	// cache and is read from the remote.
-	File *os.File
-
-	store *Store
-	key   string
-	far   *farReader
-}
-
-// StatOpen is the entry of an open object: of the content that it reads, which
-// may not be what its name stands for any more.
-func (s *Store) StatOpen(ctx context.Context, o *Object) (Entry, error) {
-	if o.File == nil {
-		return s.lookupObject(ctx, o.key)
-	}
-	var st unix.Statx_t
-	err := unix.Statx(int(o.File.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
-	return s.objectEntry(o.key, &st, remote.Info{}), err
-}
-
-// ReadAt reads from the object wherever it is.
-func (o *Object) ReadAt(p []byte, off int64) (int, error) {
-	return o.Within(context.Background()).ReadAt(p, off)
-}
-
-// Within is the object for a reader who waits for the remote until ctx is done.
-func (o *Object) Within(ctx context.Context) io.ReaderAt {
-	if o.File != nil {
-		return o.File
-	}
-	return readerAt(func(p []byte, off int64) (int, error) { return o.far.readAt(ctx, p, off) })
-}
-
-type readerAt func(p []byte, off int64) (int, error)
-
-func (f readerAt) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
-
-// Close ends the use of the object.
-func (o *Object) Close() error {
-	o.store.fetches.use(o.key, -1)
-	if o.File != nil {
-		return o.File.Close()
-	}
-	return o.far.Close()
-}
 
 // fetches are the downloads that run, and the objects that are open.
 type fetches struct {
 	mu      sync.Mutex
 	running map[string]*fetch
 	open    map[string]int
+
+	streamFrom, withheld int64 // other bounds than the usual, for tests
 }
 
 // fetch is one download, awaited by any number of readers.
 type fetch struct {
-	done      chan struct{}
-	err       error
-	overtaken bool // the key was published or removed here since it began
+	key  string
+	done chan struct{}
+	err  error
+	in   *intake // of the goroutine that fetches
+
+	// Guarded by fetches.mu.
+	overtaken bool          // the key was published or removed here since it began
+	stream    *stream       // to be read meanwhile, if there is one
+	offered   chan struct{} // closed when there is
 }
 
 // overtake tells the download of a key that what it brings is old. Called with
@@ -117,55 +74,47 @@ func (f *fetches) inUse(key string) bool {
 	return f.open[key] > 0 || f.running[key] != nil
 }
 
-// Open opens an object for reading and fetches it first if it is not here.
-// ENOENT when it is gone, EIO when it cannot be had; both BitBake survives.
-func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
-	s.fetches.use(key, 1)
-	o := &Object{store: s, key: key}
-	var err error
-	o.File, err = s.openLocal(ctx, key)
-	if errors.Is(err, errNoRoom) {
-		o.far, err = newFarReader(s, key), nil
-	}
-	if err != nil {
-		s.fetches.use(key, -1)
-		return nil, err
-	}
-	return o, nil
+// openLocal opens the cached content, after fetching all of it if need be.
+func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
+	f, _, err := s.openWith(ctx, key, func(ctx context.Context, e Entry) (*os.File, *stream, error) {
+		return nil, nil, s.fetch(ctx, e.Path)
+	})
+	return f, err
 }
 
-// openLocal opens the cached content, after fetching it if need be.
-func (s *Store) openLocal(ctx context.Context, key string) (*os.File, error) {
+// openWith opens the cached content, or what get gives of an object that is not
+// here: nothing if it is now.
+func (s *Store) openWith(ctx context.Context, key string, get func(context.Context, Entry) (*os.File, *stream, error)) (*os.File, *stream, error) {
 	const tries = 8 // an object may be trimmed, replaced or found damaged between fetch and open
 	for range tries {
 		e, err := s.lookupObject(ctx, key)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if e.Local {
 			f, err := s.openCached(key)
 			if !errors.Is(err, os.ErrNotExist) {
-				return f, err
+				return f, nil, err
 			}
 			continue
 		}
-		if err := s.fetch(ctx, key); err != nil {
-			return nil, err
+		if f, st, err := get(ctx, e); f != nil || err != nil {
+			return f, st, err
 		}
 	}
 	if s.isOurs(key) {
-		return nil, syscall.EIO
+		return nil, nil, syscall.EIO
 	}
-	return nil, errNoRoom // a damaged or old copy on a disk that is read-only stays in the way
+	return nil, nil, errNoRoom // a damaged or old copy on a disk that is read-only stays in the way
 }
 
 // openCached opens a cached object if it may be served. ErrNotExist when it went
 // meanwhile, or is damaged and was set aside.
 func (s *Store) openCached(key string) (*os.File, error) {
-	err := s.checkUnclean(s.layout.object(key), key)
+	seen, err := s.checkObject(key)
 	switch {
 	case errors.Is(err, errDamaged):
-		s.breakObject(key)
+		s.breakObject(key, seen)
 		return nil, os.ErrNotExist
 	case errors.Is(err, syscall.EIO) && !s.isOurs(key):
 		return nil, errNoRoom // the disk has lost it, the remote has not
@@ -178,23 +127,10 @@ func (s *Store) openCached(key string) (*os.File, error) {
 // fetch brings an object into the cache. Who asks for one that is on its way
 // waits for it; who gives up waiting does not end it.
 func (s *Store) fetch(ctx context.Context, key string) error {
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx) // Close waits for no more work
+	f, err := s.begin(key)
+	if err != nil {
+		return err
 	}
-	s.fetches.mu.Lock()
-	f := s.fetches.running[key]
-	if f == nil {
-		f = &fetch{done: make(chan struct{})}
-		s.fetches.running[key] = f
-		s.spawn(func(ctx context.Context) {
-			f.err = s.bring(ctx, key)
-			s.fetches.mu.Lock()
-			delete(s.fetches.running, key)
-			s.fetches.mu.Unlock()
-			close(f.done)
-		})
-	}
-	s.fetches.mu.Unlock()
 	select {
 	case <-f.done:
 		return f.err
@@ -203,32 +139,105 @@ func (s *Store) fetch(ctx context.Context, key string) error {
 	}
 }
 
+// fetchSoon is fetch for who can read an object while it comes, if it is the
+// one that was looked up. The file is nil when it is here.
+func (s *Store) fetchSoon(ctx context.Context, e Entry) (*os.File, *stream, error) {
+	f, err := s.begin(e.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	for {
+		st, offered := s.fetches.offer(f)
+		if st != nil && st.info.Size == e.Size {
+			if file, ok := st.join(); ok {
+				return file, st, nil
+			}
+		}
+		if st != nil {
+			offered = nil
+		}
+		select {
+		case <-offered:
+		case <-f.done:
+			return nil, nil, f.err
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// offer is what can be read of a download, or what is closed when something can:
+// never of one that was overtaken, since who opens it now looks again.
+func (f *fetches) offer(r *fetch) (*stream, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.overtaken {
+		return nil, nil
+	}
+	return r.stream, r.offered
+}
+
+// begin starts the download of an object, unless it is on its way.
+func (s *Store) begin(key string) (*fetch, error) {
+	if s.ctx.Err() != nil {
+		return nil, context.Cause(s.ctx) // Close waits for no more work
+	}
+	s.fetches.mu.Lock()
+	defer s.fetches.mu.Unlock()
+	f := s.fetches.running[key]
+	if f == nil {
+		f = &fetch{key: key, done: make(chan struct{}), offered: make(chan struct{})}
+		s.fetches.running[key] = f
+		s.spawn(func(ctx context.Context) {
+			f.err = s.bring(ctx, f)
+			s.fetches.mu.Lock()
+			delete(s.fetches.running, key)
+			s.fetches.mu.Unlock()
+			close(f.done)
+		})
+	}
+	return f, nil
+}
+
 // replacing is how long a server may need to put one content in the place of
 // another: some remove the old one first.
 const replacing = 100 * time.Millisecond
 
-// bring downloads an object, and once more if it came damaged, as a connection
-// may have broken quietly, or if it may just be replaced: what is listed is not
-// there, or what came is not what is there.
-func (s *Store) bring(ctx context.Context, key string) error {
-	info, err := s.download(ctx, key)
-	switch {
-	case errors.Is(err, remote.ErrCorrupt), errors.Is(err, errOtherSize):
-		info, err = s.download(ctx, key)
-	case errors.Is(err, remote.ErrNotExist) && sleep(ctx, replacing, nil):
-		info, err = s.download(ctx, key)
-	}
+// bring downloads an object, and says what became of it. Who reads it meanwhile
+// learns it last: his next look at the name shows it.
+func (s *Store) bring(ctx context.Context, f *fetch) error {
+	info, err := s.tryTwice(ctx, f)
+	said := err
 	switch {
 	case errors.Is(err, errOvertaken):
-		return nil // whoever wants it looks again
-	case err == nil, errors.Is(err, errNoRoom):
-		return err
+		said = nil // whoever wants it looks again
+	case err != nil && !errors.Is(err, errNoRoom):
+		said = s.fetchFailed(f.key, info, err)
 	}
-	return s.fetchFailed(key, info, err)
+	s.drop(f, err)
+	return said
+}
+
+// tryTwice downloads an object, and once more if it came damaged, as a connection
+// may have broken quietly, or if it may just be replaced: what is listed is not
+// there, or what came is not what is there.
+func (s *Store) tryTwice(ctx context.Context, f *fetch) (remote.Info, error) {
+	info, err := s.download(ctx, f)
+	switch {
+	case errors.Is(err, remote.ErrCorrupt), errors.Is(err, errOtherSize):
+	case errors.Is(err, remote.ErrNotExist) && sleep(ctx, replacing, nil):
+	default:
+		return info, err
+	}
+	if f.in != nil && !f.in.rewind() {
+		s.drop(f, err)
+	}
+	return s.download(ctx, f)
 }
 
 // download gets an object into fetch/, verifies it and puts it in place.
-func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
+func (s *Store) download(ctx context.Context, f *fetch) (remote.Info, error) {
+	key := f.key
 	if localID(s.layout.object(key)) != (FileID{}) {
 		return remote.Info{}, nil // the fetch that just ended brought it
 	}
@@ -250,7 +259,7 @@ func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
 		return info, errNoRoom
 	}
 	defer release()
-	if err := s.takeIn(body, info); err != nil {
+	if err := s.takeIn(f, body, info); err != nil {
 		return info, s.notKept(err)
 	}
 	s.touches.want(key)
@@ -259,26 +268,6 @@ func (s *Store) download(ctx context.Context, key string) (remote.Info, error) {
 		t.Fetched.Bytes += info.Size
 	})
 	return info, nil
-}
-
-// takeIn verifies a body on its way into the cache.
-func (s *Store) takeIn(body io.Reader, info remote.Info) error {
-	tmp := s.temporary()
-	defer os.Remove(tmp)
-	var f *os.File
-	err := s.withRoomFor(func() (err error) {
-		f, err = os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o664)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotKept, err)
-	}
-	got, err := receive(f, body, info)
-	failpoint.Pass("fetch.received")
-	if err == nil {
-		err = s.keep(tmp, info, got)
-	}
-	return err
 }
 
 // errNotKept is an object that the cache's disk does not take.
@@ -309,7 +298,6 @@ func (s *Store) keep(tmp string, info remote.Info, got sum) error {
 	if s.fetches.isOvertaken(key) || s.names.isRemoved(key) || localID(s.layout.object(key)) != (FileID{}) {
 		return errOvertaken
 	}
-	_ = os.Chmod(tmp, 0o664) // as BitBake leaves it, whatever our umask
 	if err := s.withRoomFor(func() error { return s.place(tmp, key) }); err != nil {
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
@@ -359,25 +347,16 @@ func (s *Store) foundCorrupt(key string, info remote.Info, err error) {
 	s.changed(key)
 }
 
-// breakObject moves a damaged cached object out of the way.
-func (s *Store) breakObject(key string) {
+// breakObject moves a cached object out of the way that was found damaged, unless
+// another content has its name by now.
+func (s *Store) breakObject(key string, seen FileID) {
 	unlock := s.keys.lock(key)
-	s.breakLocal(key, s.layout.object(key))
-	unlock()
-	s.dropSignatureOf(key)
-}
-
-// breakLocal keeps a damaged file in broken/ for a person to look at and takes
-// its name. Called with the key lock.
-func (s *Store) breakLocal(key, path string) {
-	var st unix.Statx_t
-	if lstat(path, &st) == nil {
-		to := s.layout.path("broken", key)
-		os.Remove(to)
-		if err := linkInto(path, to); err != nil {
-			s.quiet.warn("damaged object not kept", "key", key, "error", err)
-		}
+	same := localID(s.layout.object(key)) == seen
+	if same {
+		s.breakLocal(key, s.layout.object(key))
 	}
-	s.unpin(key) // or the next mount makes an object of it
-	s.dropLocal(key)
+	unlock()
+	if same {
+		s.dropSignatureOf(key)
+	}
 }

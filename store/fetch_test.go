@@ -109,6 +109,7 @@ func TestReplacedDownload(t *testing.T) {
 	key := testKey(1, "package")
 	r.mem.Set(remote.Key(key), []byte("one"))
 	r.listed()
+	r.mem.Fail("list", remote.ErrUnavailable) // of the first filling, which may still run
 	r.mem.Set(remote.Key(key), []byte("another"))
 	asked := r.mem.Calls("stat")
 	r.mem.Hang("stat")

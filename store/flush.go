@@ -31,6 +31,7 @@ func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, er
 			progress(s.queue.status())
 		}
 	}
+	s.feed.tell(ctx)
 	return s.whatIsLeft(), nil
 }
 

@@ -19,8 +19,9 @@ const (
 	formatName = "sstatefs cache "
 
 	// formatVersion changes when an older sstatefs would misread the directory,
-	// or lose what it holds.
-	formatVersion = 1
+	// or lose what it holds. What an earlier one wrote is read, and from then on it
+	// is this version's. 2: a folder of the queue holds several entries.
+	formatVersion = 2
 )
 
 // identity is what CACHE/format remembers.
@@ -58,7 +59,7 @@ func (l layout) parseFormat(text string) (id identity, err error) {
 	case isOurs && err == nil && version > formatVersion:
 		return id, fmt.Errorf("cache %s has format %d, and this sstatefs knows %d: use the newer sstatefs that wrote it, or give another --cache-dir",
 			l.dir, version, formatVersion)
-	case !isOurs || err != nil || version < formatVersion:
+	case !isOurs || err != nil || version < 1:
 		return id, l.notACache(fmt.Sprintf("its file format begins with %.60q", first))
 	}
 	for line := range strings.Lines(rest) {

@@ -36,6 +36,7 @@ func (s *Store) housekeep(ctx context.Context) {
 			return
 		case <-room.C:
 			s.makeRoom()
+			s.foreseeUsage()
 			s.saveLearned()
 			s.saveMisses()
 			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {
@@ -49,6 +50,7 @@ func (s *Store) housekeep(ctx context.Context) {
 			}
 		case <-save.C:
 			s.saveIndex()
+			s.tidyBroken()
 		case <-held.C:
 			if delay = min(2*delay, lastHeldRetry); s.queue.heldCount() == 0 {
 				delay = firstHeldRetry
@@ -63,7 +65,12 @@ func (s *Store) saveIndex() {
 	if s.index == nil {
 		return
 	}
-	if err := s.index.save(s.layout.path("index")); err != nil {
+	position := s.feed.position()
+	err := s.index.save(s.layout.path("index"))
+	if err == nil {
+		err = s.feed.save(position)
+	}
+	if err != nil {
 		s.quiet.warn("index not saved", "error", err)
 	}
 }
@@ -174,6 +181,7 @@ func (s *Store) Status() Status {
 	st.Cache.FreeBytes, _ = s.freeBytes()
 	st.Queue = s.queueStatus()
 	st.Index = s.indexStatus()
+	st.Feed = s.feed.status()
 	st.ReadOnly, st.Publish, st.Unlink = s.readOnly(), s.opt.Publish, s.opt.Unlink
 	st.TouchInterval = s.opt.TouchInterval.Seconds()
 	return st

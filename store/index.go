@@ -27,6 +27,7 @@ type index struct {
 	spawn     func(fn func(ctx context.Context)) // in a goroutine that the store owns and ends
 	jobs      int
 	most      int64 // objects
+	feed      *feed // nil unless hosts tell each other what they do
 
 	mu         sync.Mutex
 	dict       *dictionary
@@ -49,6 +50,7 @@ type index struct {
 	gone       []removal // what they found removed, told when they end
 	spare      [][]item  // buffers of listings that have ended, while rounds run
 	listed     time.Time
+	heard      time.Time // when the feed had told all, zero without
 }
 
 // root is what is known of the folders that lead to shards.
@@ -233,16 +235,22 @@ func (x *index) put(info remote.Info) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	sh := x.shards[p.shard]
-	if sh == nil {
-		sh = x.shard(p.shard)
-		sh.known, sh.listed = x.root.lacks(p.shard), x.root.listed // it was empty then
-	}
+	sh := x.toPut(p.shard)
 	sh.remember(p.leaf, info.Key, &info)
 	if sh.content.set(info.Key, p, stamp{info.Size, info.ModTime.UnixNano()}) {
 		x.objects++
 	}
 	sh.dirty = true
+}
+
+// toPut is the shard that an object has come to. Called with mu held.
+func (x *index) toPut(name string) *shard {
+	sh := x.shards[name]
+	if sh == nil {
+		sh = x.shard(name)
+		sh.known, sh.listed = x.root.lacks(name), x.root.listed // it was empty then
+	}
+	return sh
 }
 
 // remember tells the listings that run what they may not have seen.
@@ -306,6 +314,9 @@ func (x *index) touched(key remote.Key, t time.Time) {
 // mayRefresh starts a refresh if something was listed too long ago. Called with
 // mu held.
 func (x *index) mayRefresh(listed time.Time) {
+	if listed.Before(x.heard) {
+		listed = x.heard
+	}
 	if x.now().Sub(listed) > x.refresh {
 		x.refreshBehind()
 	}
@@ -337,7 +348,7 @@ func (x *index) at(key remote.Key) (stamp, bool) {
 }
 
 // remembers reports whether what is known of an object was loaded, and not
-// listed since.
+// listed or heard of since.
 func (x *index) remembers(key remote.Key) bool {
 	p, ok := placeOf(key)
 	if !ok {
@@ -347,6 +358,8 @@ func (x *index) remembers(key remote.Key) bool {
 	defer x.mu.Unlock()
 	sh := x.shards[p.shard]
 	switch {
+	case !x.heard.IsZero():
+		return false
 	case sh == nil:
 		return x.root.listed.IsZero()
 	case !x.perFolder || sh.leaves == nil || sh.listed.IsZero():

@@ -20,7 +20,7 @@ type target struct {
 // fill finds all shards and lists them. Lookups of folders wait for the first.
 // One that cannot be listed does not keep the others from it.
 func (x *index) fill(ctx context.Context) (err error) {
-	begun := x.beginFill()
+	begun, mark := x.beginFill(), x.feed.mark()
 	defer func() { x.filled(err) }()
 	defer x.endFill()
 	if err := x.discover(ctx, true); err != nil {
@@ -30,6 +30,9 @@ func (x *index) fill(ctx context.Context) (err error) {
 	err = x.listAll(ctx, x.choose(func(*shard) bool { return true }, nil))
 	unsure := func(_ *shard, lf *leaf) bool { return !lf.known || lf.moved() }
 	if err := errors.Join(err, x.listAll(ctx, x.choose(nil, unsure))); err != nil {
+		if errors.Is(err, remote.ErrPermission) && !errors.Is(err, remote.ErrUnavailable) && ctx.Err() == nil {
+			x.feed.listedAll(mark) // no other listing brings more
+		}
 		return err
 	}
 	x.mu.Lock()
@@ -37,6 +40,7 @@ func (x *index) fill(ctx context.Context) (err error) {
 	x.listed = x.now()
 	x.rest(begun)
 	x.mu.Unlock()
+	x.feed.listedAll(mark)
 	return nil
 }
 
@@ -61,7 +65,8 @@ func (x *index) choose(shards func(*shard) bool, leaves func(*shard, *leaf) bool
 	return chosen
 }
 
-// beginFill and endFill surround a listing of all: no refresh begins meanwhile.
+// beginFill and endFill surround a listing of all: no refresh begins meanwhile,
+// unless it only hears.
 func (x *index) beginFill() time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -104,6 +109,9 @@ const (
 // rest postpones the next refresh after one that began then. Called with mu
 // held.
 func (x *index) rest(begun time.Time) {
+	if !x.heard.IsZero() {
+		return
+	}
 	t := x.now()
 	x.restUntil = t.Add(min(refreshShare*t.Sub(begun), longestRest))
 }
@@ -111,13 +119,13 @@ func (x *index) rest(begun time.Time) {
 // refreshBehind lists all that is stale and in use again, in the background.
 // Called with mu held.
 func (x *index) refreshBehind() {
-	if x.refreshing || x.fills > 0 || x.now().Before(x.restUntil) {
+	if x.refreshing || x.fills > 0 && x.heard.IsZero() || x.now().Before(x.restUntil) {
 		return
 	}
 	x.refreshing = true
 	x.spawn(func(ctx context.Context) {
 		begun := x.now()
-		err := x.refreshStale(ctx)
+		err := x.learn(ctx)
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.refreshing = false
@@ -126,6 +134,22 @@ func (x *index) refreshBehind() {
 			x.restUntil = retry
 		}
 	})
+}
+
+// learn finds out what others did: from the feed where there is one that serves,
+// else by listing.
+func (x *index) learn(ctx context.Context) error {
+	switch err := x.feed.refresh(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNoFeedYet):
+		x.caughtUp(time.Time{})
+		return x.fill(ctx)
+	case !errors.Is(err, errFeedRefused):
+		return err
+	}
+	x.caughtUp(time.Time{})
+	return x.refreshStale(ctx)
 }
 
 // refreshStale lists what is stale and in use, and what is new on the remote.

@@ -185,10 +185,10 @@ func (x *index) listInto(ctx context.Context, sh *shard, prefix string, p *pass)
 	})
 }
 
-// mostIndexed bounds the objects of a remote, 100 bytes of memory each: more
-// than sixty million in one listing are no cache, but a server that makes up
+// mostIndexed bounds the objects of a remote, 63 bytes of memory each: docs/SCALE.md
+// reckons with a hundred million, and what is more is a server that makes up
 // names without an end.
-const mostIndexed = 64 << 20
+const mostIndexed = 128 << 20
 
 // count is how many objects were gathered.
 func (b *builder) count() int64 { return int64(len(b.items) + len(b.odd)) }

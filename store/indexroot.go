@@ -31,7 +31,7 @@ func (x *index) discover(ctx context.Context, again bool) error {
 		timed = timed || !f.ModTime.IsZero()
 		if sstate.IsFolder(f.Name) {
 			found = append(found, f.Name)
-		} else if sstate.IsFolder(f.Name + "/ab") {
+		} else if f.Name != sstate.FeedFolder && sstate.IsFolder(f.Name+"/ab") {
 			others = append(others, f.Name)
 		}
 		return nil

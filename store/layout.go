@@ -21,8 +21,9 @@ import (
 //	lock      flocked by the daemon that uses the cache; says who it is
 //	running   there while a daemon runs: its absence is the clean-stop mark
 //	synced    its time is when the file system was last known to be on disk
+//	usage     how many objects there are, and bytes at most
 //	objects/  whole objects by key; alone a valid SSTATE_DIR
-//	queue/    SEQ-OP[-EXTRAPATH]/NAME: what the remote does not have yet; held/ inside it
+//	queue/    NUMBER-OP[-EXTRAPATH]/NAME: what the remote does not have yet; held/ inside it
 //	pinned/   KEY: published under --read-only, never trimmed
 //	removed/  KEY: whiteouts
 //	scratch/  everything private
@@ -31,6 +32,7 @@ import (
 //	broken/   what failed its check, for a person to look at
 //	sums/     KEY: checksum where the file system has no extended attributes
 //	index/    the last known listing
+//	feed/     with --feed: what others are to be told, and how far they were heard
 type layout struct{ dir string }
 
 func (l layout) path(parts ...string) string {

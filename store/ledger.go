@@ -1,6 +1,8 @@
 package store
 
 import (
+	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,15 +13,21 @@ import (
 type ledger struct {
 	now func() time.Time
 
+	seed maphash.Seed
+
 	mu        sync.Mutex
 	stats     Stats // counters only
-	recent    map[lookupKey]time.Time
+	byTask    map[string]*TaskCount
+	byRecipe  map[string]*TaskCount
+	recent    map[lookupID]int64 // when it was counted, ns since 1970
 	swept     time.Time
 	listeners map[*Listener]bool
 }
 
-type lookupKey struct {
-	key string
+// lookupID is an archive that was found, or was missed, by the hash of its key:
+// a build has thousands, and nothing in them for the garbage collector to follow.
+type lookupID struct {
+	key uint64
 	hit bool
 }
 
@@ -28,42 +36,60 @@ type lookupKey struct {
 const lookupWindow = 10 * time.Minute
 
 func newLedger(now func() time.Time) *ledger {
-	l := &ledger{now: now, recent: map[lookupKey]time.Time{}, listeners: map[*Listener]bool{}}
-	l.stats.Since = now()
-	l.stats.Lookups.ByTask = map[string]TaskCount{}
-	l.stats.Lookups.ByRecipe = map[string]TaskCount{}
-	return l
+	return &ledger{
+		now: now, seed: maphash.MakeSeed(), stats: Stats{Since: now()},
+		byTask: map[string]*TaskCount{}, byRecipe: map[string]*TaskCount{},
+		recent: map[lookupID]int64{}, listeners: map[*Listener]bool{},
+	}
 }
 
-// lookup counts a hit or a miss of an archive. Companions do not count.
-func (l *ledger) lookup(key string, hit bool) {
-	n, ok := sstate.ParsePath(key)
-	if !ok || !n.IsArchive() {
-		return
+// used counts a hit of an archive. Companions do not count.
+func (l *ledger) used(key string) {
+	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() {
+		l.lookup(key, &n, true)
 	}
+}
+
+// lookup counts a hit or a miss of an archive, whose name is n.
+func (l *ledger) lookup(key string, n *sstate.Name, hit bool) {
+	id := lookupID{maphash.String(l.seed, key), hit}
+	t := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.now()
-	k := lookupKey{key, hit}
-	if last, ok := l.recent[k]; ok && t.Sub(last) < lookupWindow {
+	if last, ok := l.recent[id]; ok && t.UnixNano()-last < int64(lookupWindow) {
 		return
 	}
 	l.sweep(t)
-	l.recent[k] = t
-	task, recipe := l.stats.Lookups.ByTask[n.Task], l.stats.Lookups.ByRecipe[n.PN]
+	l.recent[id] = t.UnixNano()
+	kind, all := EventMiss, &l.stats.Lookups.Miss
 	if hit {
-		l.stats.Lookups.Hit++
-		task.Hit++
-		recipe.Hit++
-		l.tell(Event{Kind: EventHit, Key: key})
-	} else {
-		l.stats.Lookups.Miss++
-		task.Miss++
-		recipe.Miss++
-		l.tell(Event{Kind: EventMiss, Key: key})
+		kind, all = EventHit, &l.stats.Lookups.Hit
 	}
-	l.stats.Lookups.ByTask[n.Task] = task
-	l.stats.Lookups.ByRecipe[n.PN] = recipe
+	*all++
+	countOf(l.byTask, n.Task).add(hit)
+	countOf(l.byRecipe, n.PN).add(hit)
+	if len(l.listeners) > 0 {
+		l.tell(Event{Kind: kind, Key: key})
+	}
+}
+
+// countOf finds or makes a counter. The name is a part of a path, which is not
+// to stay in memory for it.
+func countOf(m map[string]*TaskCount, name string) *TaskCount {
+	c := m[name]
+	if c == nil {
+		c = &TaskCount{}
+		m[strings.Clone(name)] = c
+	}
+	return c
+}
+
+func (c *TaskCount) add(hit bool) {
+	if hit {
+		c.Hit++
+	} else {
+		c.Miss++
+	}
 }
 
 // sweep forgets lookups that are out of the window. Called with mu held.
@@ -73,7 +99,7 @@ func (l *ledger) sweep(t time.Time) {
 	}
 	l.swept = t
 	for k, last := range l.recent {
-		if t.Sub(last) >= lookupWindow {
+		if t.UnixNano()-last >= int64(lookupWindow) {
 			delete(l.recent, k)
 		}
 	}
@@ -117,15 +143,15 @@ func (l *ledger) snapshot() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.Lookups.ByTask = copyCounts(s.Lookups.ByTask)
-	s.Lookups.ByRecipe = copyCounts(s.Lookups.ByRecipe)
+	s.Lookups.ByTask = copyCounts(l.byTask)
+	s.Lookups.ByRecipe = copyCounts(l.byRecipe)
 	return s
 }
 
-func copyCounts(m map[string]TaskCount) map[string]TaskCount {
+func copyCounts(m map[string]*TaskCount) map[string]TaskCount {
 	c := make(map[string]TaskCount, len(m))
 	for k, v := range m {
-		c[k] = v
+		c[k] = *v
 	}
 	return c
 }

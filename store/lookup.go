@@ -40,6 +40,9 @@ type Entry struct {
 	Mtime   time.Time
 	Ctime   time.Time
 	Virtual bool // a folder that exists only by what is below it
+
+	// Unsettled is a folder whose mode may change with what it holds.
+	Unsettled bool
 }
 
 // IsDir reports whether the entry is a folder.
@@ -48,9 +51,13 @@ func (e Entry) IsDir() bool { return e.Mode&unix.S_IFMT == unix.S_IFDIR }
 // Lookup tells what is at path: an error that is ENOENT if nothing is. An
 // archive that is not there is counted as a miss.
 func (s *Store) Lookup(ctx context.Context, path string) (Entry, error) {
-	e, err := s.Stat(ctx, path)
-	if err != nil {
-		s.ledger.lookup(path, false)
+	n, ok := sstate.ParsePath(path)
+	if !ok {
+		return s.lookupScratch(ctx, path)
+	}
+	e, err := s.lookupNamed(ctx, path)
+	if err != nil && n.IsArchive() {
+		s.ledger.lookup(path, &n, false)
 		s.misses.missed(path)
 	}
 	return e, err
@@ -58,37 +65,71 @@ func (s *Store) Lookup(ctx context.Context, path string) (Entry, error) {
 
 // Stat is Lookup without counting.
 func (s *Store) Stat(ctx context.Context, path string) (Entry, error) {
-	if s.published(path) {
-		return s.lookupObject(ctx, path)
+	if isObject(path) {
+		return s.lookupNamed(ctx, path)
 	}
 	return s.lookupScratch(ctx, path)
 }
 
-// lookupObject tells whether an object is visible.
+// lookupNamed tells what is under the name of an object.
+func (s *Store) lookupNamed(ctx context.Context, path string) (Entry, error) {
+	if s.names.isOdd(path) {
+		return s.lookupScratch(ctx, path)
+	}
+	return s.lookupObject(ctx, path)
+}
+
+// lookupObject tells whether an object is visible. Whether it is ours comes
+// first: what was sent meanwhile is known to be on the remote by then. The disk
+// is not asked for a name that the remote does not have.
 func (s *Store) lookupObject(ctx context.Context, key string) (Entry, error) {
 	if s.names.isRemoved(key) {
 		return Entry{}, errNotExist
 	}
 	var st unix.Statx_t
-	local := lstat(s.layout.object(key), &st) == nil
-	if local && s.isOurs(key) {
+	if s.isOurs(key) && statBelow(s.layout.dir, objectsDir, key, &st) == nil {
 		return s.objectEntry(key, &st, remote.Info{}), nil
 	}
 	info, ans := s.ask(ctx, key)
-	switch {
-	case ans == there && s.worthless(info):
+	if ans == absent && !s.isRemembered(key) || ans == there && s.worthless(info) {
 		return Entry{}, errNotExist
-	case ans == there && local && (int64(st.Size) == info.Size || s.isRemembered(key) && !s.wasCutOff()):
-		return s.objectEntry(key, &st, info), nil
-	case ans == there:
-		if local {
-			s.replacedElsewhere(key, &st)
-		}
-		return s.remoteEntry(info), nil
-	case local && (ans == unknown || s.isRemembered(key)):
-		return s.objectEntry(key, &st, remote.Info{}), nil
 	}
-	return Entry{}, errNotExist
+	local := statBelow(s.layout.dir, objectsDir, key, &st) == nil
+	switch {
+	case !local && ans == there:
+		return s.remoteEntry(info), nil
+	case !local:
+		return Entry{}, errNotExist
+	case ans != there:
+		return s.objectEntry(key, &st, remote.Info{}), nil
+	case s.isWhole(key, &st, info):
+		return s.objectEntry(key, &st, info), nil
+	}
+	return s.otherHere(ctx, key, &st)
+}
+
+// isWhole reports whether a local copy is what the remote has.
+func (s *Store) isWhole(key string, st *unix.Statx_t, far remote.Info) bool {
+	return int64(st.Size) == far.Size || s.isRemembered(key) && !s.wasCutOff()
+}
+
+// otherHere is lookupObject where the local copy is not what the remote was
+// found to have. It may have come, and gone to the remote, since that was asked.
+func (s *Store) otherHere(ctx context.Context, key string, st *unix.Statx_t) (Entry, error) {
+	if s.isOurs(key) {
+		return s.objectEntry(key, st, remote.Info{}), nil
+	}
+	info, ans := s.ask(ctx, key)
+	switch {
+	case ans == absent && !s.isRemembered(key) || ans == there && s.worthless(info):
+		return Entry{}, errNotExist
+	case ans != there:
+		return s.objectEntry(key, st, remote.Info{}), nil
+	case s.isWhole(key, st, info):
+		return s.objectEntry(key, st, info), nil
+	}
+	s.replacedElsewhere(key, st)
+	return s.remoteEntry(info), nil
 }
 
 // isRemembered reports whether the index answers for a key from what it saved.
@@ -110,11 +151,14 @@ func (s *Store) isOurs(key string) bool {
 // worthless reports whether the remote's object is none: an empty archive
 // breaks a build, and what was found corrupt is a miss until it is replaced.
 func (s *Store) worthless(info remote.Info) bool {
-	if s.names.isCorrupt(info, s.now()) {
+	if s.names.isCorrupt(info, s.now) {
 		return true
 	}
+	if info.Size != 0 {
+		return false
+	}
 	n, ok := sstate.ParsePath(string(info.Key))
-	return ok && n.IsArchive() && info.Size == 0
+	return ok && n.IsArchive()
 }
 
 // answer is what is known of the remote having a key.
@@ -191,12 +235,6 @@ func (s *Store) askIndex(ctx context.Context, key remote.Key) (remote.Info, answ
 	return info, absent
 }
 
-// lstat is statx(2) without following links.
-func lstat(path string, st *unix.Statx_t) error {
-	return unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_SYNC_AS_STAT,
-		unix.STATX_BASIC_STATS|unix.STATX_BTIME, st)
-}
-
 func stamptime(t unix.StatxTimestamp) time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
 
 // fileEntry is a local file as its file system shows it, with the names that
@@ -208,7 +246,7 @@ func (s *Store) fileEntry(path string, st *unix.Statx_t, again func(*unix.Statx_
 		Atime: stamptime(st.Atime), Mtime: stamptime(st.Mtime), Ctime: stamptime(st.Ctime),
 	}
 	if !e.IsDir() && e.Nlink > 1 {
-		e.Nlink = s.namesInMount(st, again)
+		e.Nlink = s.namesInMount(*st, again)
 	}
 	return e
 }
@@ -216,7 +254,7 @@ func (s *Store) fileEntry(path string, st *unix.Statx_t, again func(*unix.Statx_
 // namesInMount counts a file's names without those in the queue. Both numbers
 // must be of one moment: the kernel would keep a wrong one for long, and what
 // looks like an object's only name counts as a use of it.
-func (s *Store) namesInMount(st *unix.Statx_t, again func(*unix.Statx_t) error) uint32 {
+func (s *Store) namesInMount(st unix.Statx_t, again func(*unix.Statx_t) error) uint32 {
 	const tries = 2000 // each loss needs the file to be published or sent just then
 	for n := range tries {
 		version, quiet := s.queue.version(st.Ino)
@@ -224,7 +262,7 @@ func (s *Store) namesInMount(st *unix.Statx_t, again func(*unix.Statx_t) error) 
 			pause(n)
 			continue
 		}
-		if again(st) != nil {
+		if again(&st) != nil {
 			break
 		}
 		if hidden, ok := s.queue.hiddenAsOf(st.Ino, version); ok {
@@ -312,69 +350,6 @@ func (s *Store) dropLocal(key string) (gone bool) {
 		pruneParents(p, s.layout.path("objects"))
 	}
 	return gone
-}
-
-// noteOnRemote tells the index what the remote has.
-func (s *Store) noteOnRemote(info remote.Info) {
-	s.names.clearCorrupt(string(info.Key))
-	if s.index != nil {
-		s.index.put(info)
-		return
-	}
-	if s.asked != nil {
-		s.asked.put(info)
-	}
-	s.counted.add(1)
-}
-
-// noteFound tells the index what the remote has, which is not news to its count.
-func (s *Store) noteFound(info remote.Info) {
-	if s.index != nil {
-		s.index.put(info)
-	} else if s.asked != nil {
-		s.asked.put(info)
-	}
-}
-
-// noteGone tells the index what the remote has not.
-func (s *Store) noteGone(key string) {
-	if s.index != nil {
-		s.index.drop(remote.Key(key))
-		return
-	}
-	if s.asked != nil {
-		s.asked.drop(remote.Key(key))
-	}
-	s.counted.add(-1)
-}
-
-// indexChanged acts on what a listing found: local copies of what is gone or
-// replaced go too, unless the listing is doubtful.
-func (s *Store) indexChanged(d delta) {
-	doubted := s.index.doubted()
-	for _, k := range append(d.removed, d.resized...) {
-		if !doubted {
-			s.dropObsolete(string(k))
-		}
-		s.changed(string(k))
-	}
-	for _, k := range d.added {
-		s.changed(string(k))
-	}
-}
-
-// dropObsolete drops the local copy of an object, unless it is what the remote
-// has: it may have been published here since the listing, even sent.
-func (s *Store) dropObsolete(key string) {
-	unlock := s.keys.lock(key)
-	defer unlock()
-	var st unix.Statx_t
-	if s.isOurs(key) || lstat(s.layout.object(key), &st) != nil {
-		return
-	}
-	if far, ok := s.index.at(remote.Key(key)); !ok || far.size != int64(st.Size) {
-		s.dropLocal(key)
-	}
 }
 
 // parent is the folder of a path, "" for what is at the root.

@@ -65,8 +65,8 @@ type misses struct {
 
 // wait is an archive that was missed and whose signature may come.
 type wait struct {
-	looked time.Time
-	made   bool // it was published here since
+	looked int64 // ns since 1970
+	made   bool  // it was published here since
 }
 
 func newMisses(path string, now func() time.Time) *misses {
@@ -77,10 +77,6 @@ func newMisses(path string, now func() time.Time) *misses {
 
 // missed notes that an archive was looked up in vain.
 func (m *misses) missed(key string) {
-	n, ok := sstate.ParsePath(key)
-	if !ok || !n.IsArchive() {
-		return
-	}
 	id := maphash.String(m.seed, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,7 +88,7 @@ func (m *misses) missed(key string) {
 	}
 	w, ok := m.older[id]
 	if !ok {
-		w = wait{looked: m.now()}
+		w = wait{looked: m.now().UnixNano()}
 	}
 	m.looked[id] = w
 }
@@ -108,7 +104,7 @@ func (m *misses) published(key string) {
 	switch {
 	case in == nil:
 	case isSignature:
-		m.complete(id, Miss{Key: key, Looked: w.looked})
+		m.complete(id, Miss{Key: key, Looked: time.Unix(0, w.looked)})
 	default:
 		w.made = true
 		in[id] = w
@@ -127,7 +123,7 @@ func (m *misses) touched(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, w := m.waiting(id); w.made {
-		m.complete(id, Miss{Key: key, Looked: w.looked, Known: true})
+		m.complete(id, Miss{Key: key, Looked: time.Unix(0, w.looked), Known: true})
 	}
 }
 

@@ -79,12 +79,23 @@ func (n names) clearCorrupt(key string) {
 // isCorrupt reports whether this is what was found mangled lately. Somebody may
 // have put it right since. The listings of some servers have milliseconds, and
 // their answers to a GET have seconds.
-func (n names) isCorrupt(info remote.Info, now time.Time) bool {
+func (n names) isCorrupt(info remote.Info, now func() time.Time) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
+	if len(n.corrupt) == 0 {
+		return false
+	}
 	was, ok := n.corrupt[string(info.Key)]
-	return ok && now.Sub(was.seen) < mangledFor &&
+	return ok && now().Sub(was.seen) < mangledFor &&
 		was.info.Size == info.Size && was.info.ModTime.Unix() == info.ModTime.Unix()
+}
+
+// hideNothing reports whether what the remote has is visible here without
+// exception.
+func (n names) hideNothing() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return len(n.removed) == 0 && len(n.corrupt) == 0
 }
 
 // wasCorrupt reports whether anything was found mangled under a key.
@@ -151,6 +162,15 @@ func (s *Store) whiteout(key string) error {
 
 // unwhiteout takes the record back.
 func (s *Store) unwhiteout(key string) {
+	if s.names.isRemoved(key) {
+		s.eraseWhiteout(key)
+		s.names.setRemoved(key, false)
+	}
+}
+
+// eraseWhiteout takes the record back on disk. A publish does so before it is
+// sent: a record that outlives the entry of the queue would hide for ever.
+func (s *Store) eraseWhiteout(key string) {
 	if !s.names.isRemoved(key) {
 		return
 	}
@@ -158,5 +178,4 @@ func (s *Store) unwhiteout(key string) {
 	if os.Remove(p) == nil {
 		pruneParents(p, s.layout.path("removed"))
 	}
-	s.names.setRemoved(key, false)
 }

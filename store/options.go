@@ -50,6 +50,8 @@ type Options struct {
 	PublishTimeout time.Duration // longest wait for the remote, once per outage (30 s)
 	Durability     Durability    // none
 	Refresh        time.Duration // age at which a shard of the index is listed again (60 s)
+	Feed           bool          // tell other mounts of changes, and hear of theirs, instead of listing
+	Relist         time.Duration // with Feed: age of the last listing of all at which the next is made (24 h)
 	TouchInterval  time.Duration // age of the remote's time at which a touch is sent (24 h)
 	Unlink         UnlinkPolicy  // remote
 	ReadOnly       bool          // nothing is sent: publishes and removals stay here
@@ -76,6 +78,7 @@ const (
 	defaultQueueSize      = 4 << 30
 	defaultPublishTimeout = 30 * time.Second
 	defaultRefresh        = 60 * time.Second
+	defaultRelist         = 24 * time.Hour
 	defaultTouchInterval  = 24 * time.Hour
 	defaultJobs           = 16
 	defaultPatience       = 8 * time.Second
@@ -90,6 +93,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.PublishTimeout, defaultPublishTimeout)
 	setDefault(&o.Durability, DurabilityNone)
 	setDefault(&o.Refresh, defaultRefresh)
+	setDefault(&o.Relist, defaultRelist)
 	setDefault(&o.TouchInterval, defaultTouchInterval)
 	setDefault(&o.Unlink, UnlinkRemote)
 	setDefault(&o.Jobs, defaultJobs)

@@ -141,7 +141,6 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 		seq: s.queue.nextSeq(), key: p.key, op: o, size: int64(st.Size), ino: st.Ino,
 		queued: s.now(), tried: make(chan struct{}),
 	}
-	record := s.queue.path(e, false)
 	defer s.queue.change(st.Ino)()
 	if err := s.withRoomFor(func() error { return s.queue.record(e, p.from) }); err != nil {
 		return nil, err
@@ -152,9 +151,10 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 		return nil, err
 	}
 	failpoint.Pass("publish.placed")
-	s.syncNames(record, s.layout.dir)
+	s.syncNames(s.queue.path(e, false), s.layout.dir)
 	s.syncNames(s.layout.object(p.key), s.layout.dir)
 	failpoint.Pass("publish.named")
+	s.eraseWhiteout(p.key)
 	s.enqueue(e)
 	s.committed(p.key, int64(st.Size))
 	failpoint.Pass("publish.committed")
@@ -173,6 +173,7 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 		defer os.Remove(tmp)
 		return withFolders(record, func() error { return os.Rename(tmp, record) })
 	})
+	failpoint.Pass("pin.recorded")
 	if err == nil {
 		err = s.withRoomFor(func() error { return s.place(p.from, p.key) })
 		if err != nil && old == (FileID{}) {
@@ -182,6 +183,7 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Pass("pin.placed")
 	s.syncNames(record, s.layout.dir)
 	s.syncNames(s.layout.object(p.key), s.layout.dir)
 	if old != (FileID{}) {

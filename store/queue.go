@@ -31,10 +31,11 @@ const (
 )
 
 // entry is one publish or removal that the remote does not have yet. Its file
-// is QUEUE/SEQ-OP[-EXTRAPATH]/NAME, a hard link to the object (empty for a
+// is QUEUE/NUMBER-OP[-EXTRAPATH]/NAME, a hard link to the object (empty for a
 // removal).
 type entry struct {
-	seq    uint64
+	seq    uint64 // its place among all entries of this daemon
+	folder string // NUMBER-OP[-EXTRAPATH]; of two entries of a key the later has the higher number
 	key    string
 	op     op
 	size   int64 // bytes
@@ -54,6 +55,8 @@ type entry struct {
 	doomed    bool   // a signature whose archive lost while it was looked at
 	tries     uint64 // ended tries, for flush
 	waited    bool   // for a remote that was away, or for the next daemon
+
+	over bool // a removal that the remote has carried out; guarded by its key lock
 }
 
 // queue orders entries: by key strictly, between keys by time of next try and
@@ -64,9 +67,9 @@ type queue struct {
 	wake   chan struct{} // buffered by one: something may be ready
 
 	mu     sync.Mutex
-	seq    uint64
-	spares []string            // empty folders of entries that are gone, for new ones
-	chains map[string][]*entry // per key, oldest first; without held ones
+	seq    uint64                   // the last number given to an entry or a folder
+	shared map[string]*sharedFolder // by kind, where new entries go
+	chains map[string][]*entry      // per key, oldest first; without held ones
 	held   map[uint64]*entry
 	heldBy map[string]int // number of held entries per key
 	ready  readyHeap      // heads of chains that wait for a try
@@ -83,7 +86,7 @@ type queue struct {
 
 func newQueue(l layout, now func() time.Time) *queue {
 	return &queue{
-		layout: l, now: now, wake: make(chan struct{}, 1),
+		layout: l, now: now, wake: make(chan struct{}, 1), shared: map[string]*sharedFolder{},
 		chains: map[string][]*entry{}, held: map[uint64]*entry{}, heldBy: map[string]int{}, hidden: map[uint64]int{}, changing: map[uint64]int{},
 	}
 }
@@ -96,9 +99,8 @@ func (q *queue) nextSeq() uint64 {
 	return q.seq
 }
 
-// pass makes the next numbers greater than one that was used: the folder of an
-// entry that recovery drops is a spare, and must not become that of a new one
-// under its own name.
+// pass makes the next numbers greater than one that was used: new entries come
+// after those of the last daemon.
 func (q *queue) pass(seq uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,11 +194,16 @@ func (q *queue) take() (*entry, time.Duration) {
 // finish takes out an entry that was sent or is not to be sent any more.
 func (q *queue) finish(e *entry) {
 	q.mu.Lock()
+	q.retire(e)
+	q.mu.Unlock()
+}
+
+// retire takes an entry out of its chain for good. Called with mu held.
+func (q *queue) retire(e *entry) {
 	q.remove(e)
 	e.state = gone
 	q.hide(e.ino, -1)
 	q.answer(e)
-	q.mu.Unlock()
 }
 
 // remove takes an entry out of its chain and lets the next one in. Called with
@@ -266,6 +273,9 @@ func (q *queue) isLate(e *entry) bool {
 	return e.waited || e.attempts > 0 || q.now().Sub(e.queued) > lateRemoval
 }
 
+// has is pending, also for entries of which only the file is left to go.
+func (q *queue) has(key string) bool { return q.pending(key) }
+
 // pending reports whether a key has entries that are not sent, held included.
 func (q *queue) pending(key string) bool {
 	q.mu.Lock()
@@ -313,10 +323,7 @@ func (q *queue) cancel(key string) []*entry {
 		if e.state == sending {
 			continue
 		}
-		q.remove(e)
-		e.state = gone
-		q.hide(e.ino, -1)
-		q.answer(e)
+		q.retire(e)
 		out = append(out, e)
 	}
 	return out

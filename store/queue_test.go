@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestQueueOfAnEarlierVersion reads entries in the folders of their keys.
@@ -42,7 +43,7 @@ func TestQueueOfAnEarlierVersion(t *testing.T) {
 			t.Errorf("%s: its file is not where it is looked for: %v", file, err)
 		}
 		s.queue.erase(e, false)
-		s.queue.dropSpares()
+		s.queue.dropShared()
 		if left, _ := filepath.Glob(dir + "/queue/0*"); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", file, left)
 		}
@@ -53,3 +54,54 @@ var (
 	hash64    = "abcd" + strings.Repeat("0", 60)
 	longExtra = strings.Repeat("x", 200)
 )
+
+// TestSharedFolders records entries as publishes do: many share a folder, but
+// never two of one key, whose order the numbers of their folders tell.
+func TestSharedFolders(t *testing.T) {
+	dir := t.TempDir()
+	q := newQueue(layout{dir}, time.Now)
+	content := filepath.Join(dir, "content")
+	if err := os.WriteFile(content, []byte("content"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	record := func(key string, o op) *entry {
+		t.Helper()
+		e := &entry{seq: q.nextSeq(), key: key, op: o, tried: make(chan struct{})}
+		from := content
+		if o == opRemove {
+			from = ""
+		}
+		if err := q.record(e, from); err != nil {
+			t.Fatal(err)
+		}
+		q.add(e)
+		return e
+	}
+	var all []*entry
+	for n := range 2*sharedBy + 1 {
+		all = append(all, record(testKey(n, "package"), opCreate))
+	}
+	key := testKey(0, "package")
+	chain := []*entry{all[0], record(key, opReplace), record(key, opRemove), record(key, opCreate)}
+	folders, _ := filepath.Glob(dir + "/queue/0*")
+	if want := 3 + 3; len(folders) != want { // the last three of key have their own
+		t.Errorf("%d entries of new keys and 3 of an old one are in %d folders, want %d", len(all), len(folders), want)
+	}
+	for n := range chain[1:] {
+		if chain[n].folder >= chain[n+1].folder {
+			t.Errorf("entry %d of a key is in %s, the next in %s", n, chain[n].folder, chain[n+1].folder)
+		}
+	}
+	stuck := &entry{seq: q.nextSeq(), key: testKey(2*sharedBy, "package"), op: opCreate, tried: make(chan struct{})}
+	q.finish(all[2*sharedBy]) // its file stays, as on a disk that lets nothing go
+	if err := q.record(stuck, content); err != nil || stuck.folder == all[2*sharedBy].folder {
+		t.Errorf("record of a key whose old file stays: %v, in %s", err, stuck.folder)
+	}
+	for _, e := range append(append(all, chain[1:]...), stuck) {
+		q.erase(e, false)
+	}
+	q.dropShared()
+	if left, _ := filepath.Glob(dir + "/queue/0*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

@@ -1,12 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
@@ -15,15 +13,18 @@ import (
 // maxExtra is the longest EXTRAPATH that fits into the name of a folder.
 const maxExtra = 128
 
-// dir is the entry's folder below queue/ or queue/held/. It names what the base
-// name of the object does not tell, so that an entry needs one folder only.
-func (e *entry) dir() string {
-	dir := fmt.Sprintf("%020d-%s", e.seq, e.op)
+// kind is what the name of the entry's folder below queue/ or queue/held/ says
+// beside its number: what the base name of the object does not tell, so that no
+// other folders are needed.
+func (e *entry) kind() string {
+	kind := "-" + string(e.op)
 	if n, _ := sstate.ParsePath(e.key); n.ExtraPath != "" && len(n.ExtraPath) <= maxExtra {
-		dir += "-" + n.ExtraPath
+		kind += "-" + n.ExtraPath
 	}
-	return dir
+	return kind
 }
+
+func folderName(number uint64, kind string) string { return fmt.Sprintf("%020d%s", number, kind) }
 
 // file is the entry's file in its folder.
 func (e *entry) file() string {
@@ -33,37 +34,9 @@ func (e *entry) file() string {
 	return path.Base(e.key)
 }
 
-// parseEntryDir is the inverse of entry.dir.
-func parseEntryDir(name string) (seq uint64, o op, extra string, ok bool) {
-	num, rest, found := strings.Cut(name, "-")
-	word, extra, _ := strings.Cut(rest, "-")
-	seq, err := strconv.ParseUint(num, 10, 64)
-	switch o = op(word); o {
-	case opCreate, opReplace, opRemove:
-		return seq, o, extra, found && err == nil
-	}
-	return 0, "", "", false
-}
-
-// checkUnknown refuses to go on without what it does not understand in the
-// queue: it was acknowledged to somebody. Empty folders are nothing.
-func (s *Store) checkUnknown(root, name string) error {
-	if root == "queue" && name == "held" {
-		return nil
-	}
-	dir := s.layout.path(root, name)
-	switch _, file, _, err := entryFile(dir); {
-	case err != nil:
-		return err
-	case file != "":
-		return fmt.Errorf("cache %s: %s is no entry of a queue that this sstatefs knows: use the one that wrote it, or move that away", s.layout.dir, file)
-	}
-	return nil
-}
-
 // path is the entry's file.
 func (q *queue) path(e *entry, isHeld bool) string {
-	return q.dir(isHeld) + "/" + e.dir() + "/" + e.file()
+	return q.dir(isHeld) + "/" + e.folder + "/" + e.file()
 }
 
 func (q *queue) dir(isHeld bool) string {
@@ -76,59 +49,78 @@ func (q *queue) dir(isHeld bool) string {
 // record makes the entry's file: a second name of from, or for a removal, which
 // has none, an empty one.
 func (q *queue) record(e *entry, from string) error {
-	if err := q.makeDir(e); err != nil {
-		return err
-	}
-	to := q.path(e, false)
-	err := error(nil)
-	if from != "" {
-		err = linkInto(from, to)
-	} else {
-		err = withFolders(to, func() error { return os.WriteFile(to, nil, 0o644) })
+	q.enter(e, q.has(e.key))
+	err := q.write(e, from)
+	if errors.Is(err, os.ErrExist) { // of an entry that the disk did not let go
+		q.enter(e, true)
+		err = q.write(e, from)
 	}
 	if err != nil {
-		pruneParents(to, q.dir(false))
+		q.prune(e, false)
 	}
 	return err
 }
 
-// makeDir makes the folder of a new entry, out of a spare one if there is: that
-// costs a file system a tenth.
-func (q *queue) makeDir(e *entry) error {
-	dir := q.dir(false) + "/" + e.dir()
-	if spare := q.takeSpare(); spare != "" && os.Rename(q.dir(false)+"/"+spare, dir) == nil {
-		return nil
+func (q *queue) write(e *entry, from string) error {
+	to := q.path(e, false)
+	if from != "" {
+		return linkInto(from, to)
 	}
-	return os.MkdirAll(dir, 0o775)
+	return withFolders(to, func() error { return os.WriteFile(to, nil, 0o644) })
 }
 
-// maxSpares is how many empty folders wait for the next entries.
-const maxSpares = 64
+// sharedBy is how many entries one folder takes: to make and to remove one costs
+// as much as all else that a publish does on the disk.
+const sharedBy = 256
 
-func (q *queue) takeSpare() (dir string) {
+// sharedFolder is where the next entries of a kind go.
+type sharedFolder struct {
+	name  string
+	taken int // entries that went there, also those that are gone
+}
+
+// enter gives a new entry its folder. Within one the order of entries is not
+// known, and none of its keys comes twice: one that has entries gets another
+// folder, all for itself. Numbers of folders only grow.
+func (q *queue) enter(e *entry, alone bool) {
+	kind := e.kind()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.spares); n > 0 {
-		dir, q.spares = q.spares[n-1], q.spares[:n-1]
+	f := q.shared[kind]
+	if alone || f == nil || f.taken == sharedBy {
+		q.seq++
+		f = &sharedFolder{name: folderName(q.seq, kind)}
 	}
-	return dir
+	if !alone {
+		if old := q.shared[kind]; old != nil && old != f {
+			defer os.Remove(q.dir(false) + "/" + old.name) // if it is empty
+		}
+		q.shared[kind] = f
+	}
+	f.taken++
+	e.folder = f.name
 }
 
-func (q *queue) addSpare(dir string) bool {
+// prune removes the folder of an entry whose file is gone, if nothing is left
+// in it and nothing is to come.
+func (q *queue) prune(e *entry, isHeld bool) {
+	kind := e.kind()
+	q.mu.Lock()
+	f := q.shared[kind]
+	q.mu.Unlock()
+	if isHeld || f == nil || f.name != e.folder || e.file() == e.key {
+		pruneParents(q.path(e, isHeld), q.dir(isHeld))
+	}
+}
+
+// dropShared removes the folders in which nothing waits.
+func (q *queue) dropShared() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.spares) == maxSpares {
-		return false
+	for _, f := range q.shared {
+		os.Remove(q.dir(false) + "/" + f.name)
 	}
-	q.spares = append(q.spares, dir)
-	return true
-}
-
-// dropSpares removes the spare folders.
-func (q *queue) dropSpares() {
-	for dir := q.takeSpare(); dir != ""; dir = q.takeSpare() {
-		os.Remove(q.dir(false) + "/" + dir)
-	}
+	clear(q.shared)
 }
 
 // change marks an inode whose names in the queue are about to change, until the
@@ -168,37 +160,20 @@ func (q *queue) conclude(e *entry) {
 	q.finish(e)
 }
 
-// erase removes an entry's file, and makes a spare of its folder.
+// erase removes an entry's file.
 func (q *queue) erase(e *entry, isHeld bool) {
-	p := q.path(e, isHeld)
-	err := os.Remove(p)
+	os.Remove(q.path(e, isHeld))
 	failpoint.Pass("queue.erased")
-	if err == nil && !isHeld && e.file() != e.key && q.addSpare(e.dir()) {
-		return
-	}
-	pruneParents(p, q.dir(isHeld))
+	q.prune(e, isHeld)
 }
 
-// moveHeld moves an entry's folder into or out of held/.
+// moveHeld moves an entry's file into or out of held/.
 func (q *queue) moveHeld(e *entry, into bool) error {
-	return os.Rename(q.dir(!into)+"/"+e.dir(), q.dir(into)+"/"+e.dir())
-}
-
-// entryFile finds the one file below an entry's folder, and its key. Up to
-// version 0.1 the folders of the key lay between them.
-func entryFile(dir string) (key, file string, info os.FileInfo, err error) {
-	err = filepath.Walk(dir, func(path string, i os.FileInfo, err error) error {
-		if err == nil && i.Mode().IsRegular() {
-			file, info = path, i
-		}
-		return err
-	})
-	if key = strings.TrimPrefix(file, dir+"/"); strings.Contains(key, "/") {
-		return key, file, info, err
+	to := q.path(e, into)
+	err := withFolders(to, func() error { return os.Rename(q.path(e, !into), to) })
+	failpoint.Pass("held.moved")
+	if err == nil {
+		q.prune(e, !into)
 	}
-	if n, ok := sstate.ParseName(key); ok {
-		_, _, n.ExtraPath, _ = parseEntryDir(filepath.Base(dir))
-		key = n.Path()
-	}
-	return key, file, info, err
+	return err
 }

@@ -74,10 +74,7 @@ func (q *queue) withdraw(key string, ino uint64) (queued, aside []*entry, ok boo
 	}
 	for _, e := range slices.Clone(q.chains[key]) {
 		if e.ino == ino {
-			q.remove(e)
-			e.state = gone
-			q.hide(e.ino, -1)
-			q.answer(e)
+			q.retire(e)
 			queued = append(queued, e)
 		}
 	}

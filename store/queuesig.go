@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // bless lets the signatures that wait for an archive go: ours was sent.
 func (q *queue) bless(sig string) {
 	q.mu.Lock()
@@ -22,13 +24,24 @@ func (q *queue) endings() uint64 {
 	return q.ended
 }
 
-// doom condemns the signatures of a key that are being looked at just now.
-func (q *queue) doom(sig string) {
+// condemn takes out the publishes of a signature and returns them, to be erased.
+// What is being sent or looked at just now is doomed. Removals stand, whatever
+// becomes of the archive: the last one is returned, nil if there is none.
+func (q *queue) condemn(sig string) (dropped []*entry, removal *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range q.chains[sig] {
-		e.doomed = true
+	for _, e := range slices.Clone(q.chains[sig]) {
+		switch {
+		case e.op == opRemove:
+			removal = e
+		case e.state == sending:
+			e.doomed = true
+		default:
+			q.retire(e)
+			dropped = append(dropped, e)
+		}
 	}
+	return dropped, removal
 }
 
 func (q *queue) isDoomed(e *entry) bool {

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,19 +44,11 @@ func (s *Store) recover() error {
 		return err
 	}
 	failpoint.Pass("recover.read")
-	last := map[string]*entry{}
 	for _, e := range entries {
 		s.queue.pass(e.seq)
-		last[e.key] = e
 	}
+	entries, last := s.dropForsaken(entries)
 	for _, e := range entries {
-		if s.isForsaken(e, last) {
-			s.log.Info("signature dropped: its archive was not published, or did not survive", "key", e.key)
-			s.queue.erase(e, false)
-			failpoint.Pass("recover.forsaken")
-			s.dropLocal(e.key)
-			continue
-		}
 		switch newest := last[e.key]; {
 		case newest == e:
 			if err := s.complete(e); err != nil {
@@ -72,6 +64,32 @@ func (s *Store) recover() error {
 	return nil
 }
 
+// dropForsaken drops signatures whose archives never came. It returns the other
+// entries, and the last one of each key.
+func (s *Store) dropForsaken(entries []*entry) (left []*entry, last map[string]*entry) {
+	last = lastOf(entries)
+	for _, e := range entries {
+		if !s.isForsaken(e, last) {
+			left = append(left, e)
+			continue
+		}
+		s.log.Info("signature dropped: its archive was not published, or did not survive", "key", e.key)
+		s.queue.erase(e, false)
+		failpoint.Pass("recover.forsaken")
+		s.dropLocal(e.key)
+	}
+	return left, lastOf(left)
+}
+
+// lastOf is the last entry of each key.
+func lastOf(entries []*entry) map[string]*entry {
+	last := make(map[string]*entry, len(entries))
+	for _, e := range entries {
+		last[e.key] = e
+	}
+	return last
+}
+
 // isForsaken reports whether a signature's archive never came: whoever was
 // about to publish it is dead, and the signature would only keep out the next
 // one, or be taken for that of another host's archive.
@@ -80,8 +98,8 @@ func (s *Store) isForsaken(e *entry, last map[string]*entry) bool {
 		return false
 	}
 	archive := sstate.ArchivePath(e.key)
-	if a := last[archive]; a != nil && a.op != opRemove {
-		return false
+	if a := last[archive]; a != nil {
+		return a.op == opRemove
 	}
 	bytes, sig := localID(s.layout.object(archive)), localID(s.queue.path(e, false))
 	return bytes == (FileID{}) || bytes.Birth > sig.Birth
@@ -117,20 +135,7 @@ func (s *Store) markRunning() error {
 // checkAll checks what may not have survived the unclean stop, in the
 // background. Only then the next stop can be a clean one.
 func (s *Store) checkAll(ctx context.Context) {
-	waiting := false // for a sender to find the damage too
-	for _, c := range s.listCached(ctx) {
-		if ctx.Err() != nil {
-			return
-		}
-		switch err := s.checkUnclean(s.layout.object(c.key), c.key); {
-		case err == nil:
-		case s.queue.pending(c.key), !errors.Is(err, errDamaged):
-			waiting = true
-		default:
-			s.breakObject(c.key)
-			s.changed(c.key)
-		}
-	}
+	waiting := s.checkCached(ctx) // for a sender to find the damage too
 	for _, e := range s.queue.hurry() {
 		if e.op != opRemove && s.checkUnclean(s.queue.path(e, false), e.key) != nil {
 			waiting = true
@@ -141,6 +146,7 @@ func (s *Store) checkAll(ctx context.Context) {
 	}
 	failpoint.Pass("recover.checked")
 	s.unclean.Store(false)
+	s.checked.clear()
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err == nil {
 		err = writeFileAtomic(s.layout.path("running"), boot)
@@ -148,6 +154,38 @@ func (s *Store) checkAll(ctx context.Context) {
 	if err != nil {
 		s.quiet.warn("cache not marked as checked", "error", err)
 	}
+}
+
+// checkObject is checkUnclean of a cached object, and says which file it was.
+func (s *Store) checkObject(key string) (seen FileID, err error) {
+	if !s.unclean.Load() {
+		return seen, nil
+	}
+	seen = localID(s.layout.object(key))
+	return seen, s.checkUnclean(s.layout.object(key), key)
+}
+
+// checkCached checks the cached objects that changed, and sets aside what is
+// damaged. It reports whether something must be looked at again.
+func (s *Store) checkCached(ctx context.Context) (again bool) {
+	check := func(key string) {
+		switch seen, err := s.checkObject(key); {
+		case err == nil:
+		case s.queue.pending(key), !errors.Is(err, errDamaged):
+			again = true
+		default:
+			s.breakObject(key, seen)
+			s.changed(key)
+		}
+	}
+	walkObjects(ctx, "", func(folder string) []string {
+		return s.layout.readObjects(folder, func(name string, st *unix.Stat_t) {
+			if ctx.Err() == nil && !time.Unix(st.Ctim.Unix()).Before(s.checkAfter) {
+				check(folder + "/" + name)
+			}
+		})
+	})
+	return again
 }
 
 // cleanScratch removes what nobody will finish.
@@ -193,80 +231,6 @@ func (s *Store) loadNames() error {
 	return nil
 }
 
-// readQueue reads the journal, oldest first. Held entries come back into the
-// queue. Folders without a file are what a crash left of an entry that was
-// sent, or not yet accepted.
-func (s *Store) readQueue() ([]*entry, error) {
-	var all []*entry
-	for _, root := range []string{"queue/held", "queue"} {
-		dirs, err := os.ReadDir(s.layout.path(root))
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range dirs {
-			seq, o, _, ok := parseEntryDir(d.Name())
-			if !ok {
-				if err := s.checkUnknown(root, d.Name()); err != nil {
-					return nil, err
-				}
-				continue
-			}
-			e, err := s.readEntry(s.layout.path(root), d.Name(), &entry{seq: seq, op: o})
-			if err != nil {
-				return nil, err
-			}
-			if e == nil {
-				continue
-			}
-			if root == "queue/held" {
-				if err := s.queue.moveHeld(e, false); err != nil {
-					return nil, err
-				}
-			}
-			all = append(all, e)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
-	return dedupe(all), nil
-}
-
-// dedupe drops entries that were read twice: a held one that just moved.
-func dedupe(all []*entry) []*entry {
-	out := all[:0]
-	for i, e := range all {
-		if i == 0 || e.seq != all[i-1].seq {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// readEntry fills in what dir, a folder below root, holds of e, nil if nothing.
-func (s *Store) readEntry(root, dir string, e *entry) (*entry, error) {
-	dir = root + "/" + dir
-	key, file, info, err := entryFile(dir)
-	if err != nil {
-		return nil, err
-	}
-	if info == nil {
-		failpoint.Pass("recover.empty")
-		return nil, os.RemoveAll(dir)
-	}
-	if !isObject(key) {
-		return nil, fmt.Errorf("%s: %q is no object: move it away", dir, key)
-	}
-	e.key, e.queued, e.waited, e.tried = key, info.ModTime(), true, make(chan struct{})
-	if e.op != opRemove {
-		e.size = info.Size()
-		e.ino = localID(file).Ino
-	}
-	if now := root + "/" + e.dir() + "/" + e.file(); file != now { // of an earlier version
-		err = withFolders(now, func() error { return os.Rename(file, now) })
-		pruneParents(file, root)
-	}
-	return e, err
-}
-
 // complete does the steps of an entry that come after its journal file.
 func (s *Store) complete(e *entry) error {
 	if e.op == opRemove {
@@ -298,7 +262,7 @@ func (s *Store) checkUnclean(path, key string) error {
 	if stamptime(st.Ctime).Before(s.checkAfter) {
 		return nil
 	}
-	if _, ok := s.checked.Load(id); ok {
+	if s.checked.has(id) {
 		return nil
 	}
 	err := s.checkFile(path, key)
@@ -310,7 +274,7 @@ func (s *Store) checkUnclean(path, key string) error {
 		s.ledger.note(Event{Kind: EventWarning, Key: key, Message: "damaged, set aside: " + oneLine(err)}, nil)
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	s.checked.Store(id, struct{}{})
+	s.checked.add(id)
 	return nil
 }
 

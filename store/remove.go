@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 
+	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
 )
 
@@ -76,9 +77,11 @@ func (s *Store) queueRemoval(key string) (*entry, error) {
 func (s *Store) removalSent(e *entry) {
 	unlock := s.keys.lock(e.key)
 	defer unlock()
+	e.over = true
 	if s.queue.unsent(e.key) == 0 {
 		if !e.newer {
 			s.noteGone(e.key)
+			s.feed.note(newsGone, remote.Key(e.key), 0, s.remoteNow())
 		}
 		failpoint.Pass("remove.sent")
 		s.unwhiteout(e.key)

@@ -34,6 +34,7 @@ type Status struct {
 	} `json:"cache"`
 	Queue QueueStatus `json:"queue"`
 	Index IndexStatus `json:"index"`
+	Feed  *FeedStatus `json:"feed,omitempty"` // with --feed only
 	// Mode as given by the flags.
 	ReadOnly bool         `json:"read_only"`
 	Publish  PublishMode  `json:"publish"`

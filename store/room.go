@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,8 +25,11 @@ type freeSpace struct {
 
 	grants sync.Mutex   // makes looking whether there is room and taking it one step
 	coming atomic.Int64 // bytes of downloads that were granted room and are not in place
+	noted  int64        // what CACHE/usage says, bytes; guarded by grants
 
+	round  chan struct{} // of the trim in the background, closed at its end, nil when there is none; guarded by mu
 	trims  sync.Mutex    // one trim at a time
+	batch  int           // objects that it remembers of a walk, at most
 	rounds atomic.Uint64 // trims that removed something
 	futile time.Time     // when a trim last found nothing to remove; guarded by trims
 }
@@ -67,23 +70,41 @@ func (s *Store) minFree() int64 {
 func (s *Store) excess(size int64) int64 {
 	size += s.free.coming.Load() // first: what is placed meanwhile counts twice, not never
 	over := s.usage.get().Bytes + size - s.opt.CacheSize
-	free, _ := s.freeBytes()
-	return max(over, s.minFree()+size-free)
+	return max(over, s.lack(size))
 }
 
-// makeRoom trims until the quota and the disk's free space are kept.
+// lack is how many bytes the disk is short of before size more leave free what
+// is to stay free.
+func (s *Store) lack(size int64) int64 {
+	free, _ := s.freeBytes()
+	return s.minFree() + size - free
+}
+
+// makeRoom trims, behind, until the quota and the disk's free space are kept.
 func (s *Store) makeRoom() {
 	if s.excess(0) > 0 {
-		s.trimFor(0)
+		s.trimBehind(0)
 	}
 }
+
+// trimPatience is how long a download waits for a trim of a large cache, or its
+// first count. Then it is read past the cache.
+const trimPatience = 5 * time.Second
 
 // reserve makes room for a download of size bytes, and keeps it free until
 // release is called: many come at a time. It is refused when there is none.
 func (s *Store) reserve(size int64) (release func(), ok bool) {
-	if !s.grant(size) {
-		s.trimFor(size)
-		if !s.grant(size) {
+	patience := time.NewTimer(trimPatience)
+	defer patience.Stop()
+	for own := false; !s.grant(size); {
+		if own {
+			return nil, false
+		}
+		var done <-chan struct{}
+		done, own = s.trimBehind(size)
+		select {
+		case <-done:
+		case <-patience.C:
 			return nil, false
 		}
 	}
@@ -96,22 +117,54 @@ func (s *Store) reserve(size int64) (release func(), ok bool) {
 func (s *Store) grant(size int64) bool {
 	s.free.grants.Lock()
 	defer s.free.grants.Unlock()
-	if s.excess(size) > 0 {
+	if _, certain := s.usage.atLeast(); !certain || s.excess(size) > 0 {
 		return false
 	}
 	s.free.coming.Add(size)
+	s.noteUsage()
 	return true
 }
 
+// trimBehind begins a trim, unless one is under way, and returns what is closed
+// at its end.
+func (s *Store) trimBehind(size int64) (done <-chan struct{}, began bool) {
+	s.free.mu.Lock()
+	defer s.free.mu.Unlock()
+	if s.free.round != nil {
+		return s.free.round, false
+	}
+	round := make(chan struct{})
+	s.free.round = round
+	s.spawn(func(ctx context.Context) {
+		s.trimFor(ctx, size)
+		s.free.mu.Lock()
+		s.free.round = nil
+		s.free.mu.Unlock()
+		close(round)
+	})
+	return round, true
+}
+
 // trimFor trims if size more bytes do not fit, unless that was futile just now.
-func (s *Store) trimFor(size int64) {
+// Before the cache is counted it trims for the disk alone: what stands in for the
+// count may be too much.
+func (s *Store) trimFor(ctx context.Context, size int64) {
+	need := s.lack(size + s.free.coming.Load())
+	if need <= 0 {
+		select {
+		case <-s.usage.complete:
+		case <-ctx.Done():
+		}
+	}
 	s.free.trims.Lock()
 	defer s.free.trims.Unlock()
-	need := s.excess(size)
+	if s.usage.isComplete() {
+		need = s.excess(size)
+	}
 	if need <= 0 || s.now().Sub(s.free.futile) < futileRest {
 		return
 	}
-	if s.trim(s.ctx, need+s.slack()).Objects == 0 {
+	if s.trim(ctx, need+s.slack()).Objects == 0 {
 		s.free.futile = s.now()
 	}
 }
@@ -175,18 +228,18 @@ func (s *Store) roomToStart(ctx context.Context) {
 	if s.canStart() {
 		return
 	}
-	all := s.listCached(ctx)
-	sort.Slice(all, func(i, j int) bool { return all[i].mtime.Before(all[j].mtime) })
 	var gone Count
-	for _, c := range all {
-		if s.canStart() || ctx.Err() != nil {
-			break
+	wanted := func() int64 {
+		if s.canStart() {
+			return 0
 		}
-		if !s.isShared(c.key) && !s.isShared(c.key+sstate.SideSig) && s.dropLocal(c.key) {
-			gone.Objects++
-			gone.Bytes += c.size
-		}
+		return math.MaxInt64 // it may be names that are missing
 	}
+	s.eachOldest(ctx, wanted, func(c cached) {
+		if !s.isShared(c.key) && !s.isShared(c.key+sstate.SideSig) && s.dropLocal(c.key) {
+			gone.plus(1, c.size)
+		}
+	})
 	s.log.Warn("the cache's disk is full, objects were removed from the cache to start",
 		"objects", gone.Objects, "bytes", gone.Bytes)
 }

@@ -99,6 +99,16 @@ func (s *Store) statFile(path string, f *os.File) (Entry, error) {
 	return s.fileEntry(path, &st, ask), err
 }
 
+// UnnamedFile makes an empty file on the disk of the cache that goes when it is
+// closed.
+func (s *Store) UnnamedFile() (*os.File, error) {
+	f, err := os.CreateTemp(s.layout.path("fetch"), "unnamed-")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}
+
 // StatFile is the entry of an open file under the name it had.
 func (s *Store) StatFile(path string, f *os.File) (Entry, error) { return s.statFile(path, f) }
 
@@ -114,10 +124,15 @@ func (s *Store) OpenFile(path string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// OpenPath holds on to a scratch file, link or device without opening it
-// (O_PATH): what it returns is good for StatFile, SetAttr and Reopen.
+// OpenPath holds on to a scratch file, link or device, or to a cached object,
+// without opening it (O_PATH): what it returns is good for StatFile, SetAttr and
+// Reopen.
 func (s *Store) OpenPath(path string) (*os.File, error) {
-	fd, err := unix.Open(s.layout.scratch(path), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	file := s.layout.scratch(path)
+	if s.published(path) {
+		file = s.layout.object(path)
+	}
+	fd, err := unix.Open(file, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -198,7 +198,9 @@ func (s *Store) sent(e *entry) {
 		}
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
-		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: s.remoteNow()})
+		now := s.remoteNow()
+		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: now})
+		s.feed.note(newsPut, remote.Key(e.key), e.size, now)
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
 			st.Sent.Bytes += e.size
@@ -241,19 +243,24 @@ func (s *Store) dropSignatureOf(key string) {
 }
 
 // dropSignature drops what is queued of a signature whose archive lost, or is
-// damaged: it belongs to other bytes.
+// damaged: it belongs to other bytes. What was removed before it stays hidden.
 func (s *Store) dropSignature(sig string) {
 	unlock := s.keys.lock(sig)
 	defer unlock()
-	s.queue.doom(sig)
-	entries := s.queue.cancel(sig)
+	entries, removal := s.queue.condemn(sig)
 	for _, e := range entries {
 		s.queue.erase(e, false)
 	}
-	if len(entries) > 0 {
-		s.dropLocal(sig)
-		s.changed(sig)
+	if len(entries) == 0 {
+		return
 	}
+	if removal != nil && !removal.over {
+		if err := s.whiteout(sig); err != nil {
+			s.quiet.warn("removed signature shows until the remote has lost it", "key", sig, "error", err)
+		}
+	}
+	s.dropLocal(sig)
+	s.changed(sig)
 }
 
 // dropEntry ends a signature that belongs to no archive.

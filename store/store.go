@@ -35,6 +35,7 @@ type Store struct {
 	patience *patience
 	index    *index // nil when the remote is its own index or cannot list
 	asked    *asked // nil unless it cannot list
+	feed     *feed  // nil unless hosts tell each other what they do
 	counted  listedCount
 	touches  *touches
 	touching touching
@@ -52,7 +53,7 @@ type Store struct {
 	checkAfter time.Time
 	unclean    atomic.Bool // until all of that has been checked
 	sameBoot   bool
-	checked    sync.Map // inode -> struct{}: was checked in this run
+	checked    checked // in this run
 	dirty      atomic.Bool
 	damaged    atomic.Int64
 
@@ -84,13 +85,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o.SharedMount = o.SharedMount && os.Getuid() == 0 // an ordinary user's files are his, whoever may look
 	s := &Store{
 		opt: o, layout: layout{o.Dir}, log: o.Logger, now: o.Now, traits: o.Remote.Traits(),
-		keys: newKeyLocks(), ledger: newLedger(o.Now), usage: &usage{},
+		keys: newKeyLocks(), ledger: newLedger(o.Now), usage: newUsage(),
 		patience: newPatience(o.LookupPatience, o.Now), quiet: newQuiet(o.Logger, o.Now),
 		uid: uint32(os.Getuid()), gid: uint32(os.Getgid()),
 	}
 	s.misses = newMisses(s.layout.path("misses"), o.Now)
 	s.queue = newQueue(s.layout, o.Now)
 	s.touches = newTouches()
+	s.free.batch = trimBatch
 	s.touching.keys = map[string]chan struct{}{}
 	s.fetches.running = map[string]*fetch{}
 	s.names = newNames()
@@ -145,6 +147,7 @@ func (s *Store) openCache() error {
 	}
 	s.learned = s.layout.readLearned()
 	s.saveLearned()
+	s.recallUsage()
 	return s.recover()
 }
 
@@ -152,6 +155,7 @@ func (s *Store) openCache() error {
 // needs one.
 func (s *Store) openIndex() {
 	if s.traits.CheapStat {
+		s.openFeed()
 		return
 	}
 	if s.traits.NoList {
@@ -163,9 +167,12 @@ func (s *Store) openIndex() {
 		onDelta: s.indexChanged, spawn: s.spawn, jobs: s.listings(), shards: map[string]*shard{}, dict: newDictionary(),
 		filling: &listing{done: make(chan struct{})}, most: mostIndexed,
 	}
-	if err := s.index.load(s.layout.path("index")); err != nil {
+	s.openFeed()
+	err := s.index.load(s.layout.path("index"))
+	if err != nil {
 		s.quiet.warn("index not loaded", "error", err)
 	}
+	s.feed.load(err == nil && !s.wasCutOff())
 }
 
 // listings is how many requests fill the index at a time. Where each covers one
@@ -188,15 +195,21 @@ func (s *Store) start() {
 		s.spawn(s.checkAll)
 	}
 	s.spawn(func(ctx context.Context) {
-		if err := s.usage.scan(ctx, s.layout.path("objects")); err != nil && ctx.Err() == nil {
+		if err := s.usage.scan(ctx, s.layout); err != nil && ctx.Err() == nil {
 			s.quiet.warn("cache not counted", "error", err)
 		}
 	})
 	s.spawn(func(ctx context.Context) {
+		if s.feed.resume(ctx) {
+			return
+		}
 		if err := s.list(ctx); err != nil && ctx.Err() == nil {
 			s.quiet.warn("remote not listed", "error", err)
 		}
 	})
+	if s.feed != nil {
+		s.spawn(s.feed.run)
+	}
 }
 
 // spawn runs background work that Close waits for.
@@ -270,10 +283,12 @@ const closeGrace = 2 * time.Second
 // closeCache saves the index, brings the cache to disk and leaves the
 // clean-stop mark.
 func (s *Store) closeCache() error {
-	s.queue.dropSpares()
+	s.lastUsage()
+	s.queue.dropShared()
 	s.saveLearned()
 	s.saveMisses()
 	s.saveIndex() // what it does not hold can be asked again
+	s.feed.close()
 	err := s.syncCache()
 	if s.unclean.Load() || err != nil {
 		return errors.Join(err, s.lockFile.Close()) // the next start checks, or goes on checking

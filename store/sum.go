@@ -114,13 +114,16 @@ func (x sums) distrust(path string, names uint32) {
 	if !x.xattrs || strings.HasPrefix(path, x.layout.path("objects")+"/") {
 		return // without attributes place drops what is noted of a key
 	}
+	if n, err := unix.Llistxattr(path, nil); err == nil && n == 0 {
+		return // most have none
+	}
 	if want := x.get(path, ""); want != "" && names > 1 {
 		if got, err := fileSum(path, want.newHash()); err == nil && got == want {
 			return
 		}
 	}
 	for _, attr := range []string{sumAttr, shortSumAttr} {
-		_ = unix.Removexattr(path, attr) // most have none
+		_ = unix.Removexattr(path, attr)
 	}
 }
 

@@ -154,7 +154,7 @@ func (t *touches) takeAll() []string {
 	for k := range t.pending {
 		keys = append(keys, k)
 	}
-	clear(t.pending)
+	t.pending = map[string]bool{} // one that was cleared keeps its memory
 	return keys
 }
 
@@ -201,7 +201,7 @@ func (s *Store) SetTimes(ctx context.Context, key string, t Times) (Entry, error
 // is older than the touch interval.
 func (s *Store) Used(e Entry) {
 	if e.Nlink <= 1 { // with a second name it may be its publisher's temporary that is touched
-		s.ledger.lookup(e.Path, true)
+		s.ledger.used(e.Path)
 	}
 	if !s.readOnly() && !s.isOurs(e.Path) {
 		s.touches.want(e.Path)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 // Touches by sending the content again: for remotes where nothing else moves
@@ -46,7 +47,9 @@ func (s *Store) resend(ctx context.Context, info remote.Info) error {
 	if src.want == "" && s.checkFile(path, key) != nil {
 		return errNotHere // nobody knows what it should be
 	}
+	failpoint.Pass("resend.checked")
 	err := s.guard.Put(ctx, info.Key, src, remote.PutOptions{Refresh: true})
+	failpoint.Pass("resend.put")
 	return s.resendFailed(key, idOf(&st), err)
 }
 
@@ -56,11 +59,7 @@ func (s *Store) resendFailed(key string, id FileID, err error) error {
 		return err
 	}
 	s.warn(key, "damaged in the cache, set aside: "+oneLine(err))
-	unlock := s.keys.lock(key)
-	if localID(s.layout.object(key)) == id { // not what was published meanwhile
-		s.breakLocal(key, s.layout.object(key))
-	}
-	unlock()
+	s.breakObject(key, id)
 	s.changed(key)
 	return fmt.Errorf("%w: %w", errNotHere, err)
 }

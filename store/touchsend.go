@@ -215,8 +215,8 @@ func (s *Store) touchRemote(ctx context.Context, key string, way remote.TouchWay
 	return true
 }
 
-// farInfo tells what the remote has, from the index where there is one: if
-// need be after the listing that it begins with.
+// farInfo tells what the remote has, from the index where there is one, if need
+// be after the listing that it begins with; else from what was asked before.
 func (s *Store) farInfo(ctx context.Context, key remote.Key) (remote.Info, bool, error) {
 	if s.index != nil {
 		info, found, ready, listing := s.index.get(key)
@@ -231,6 +231,15 @@ func (s *Store) farInfo(ctx context.Context, key remote.Key) (remote.Info, bool,
 			return info, found, nil
 		}
 	}
+	if s.asked != nil {
+		info, ans := s.asked.get(key)
+		if ans == unknown {
+			info, ans = s.asked.ask(ctx, key)
+		}
+		if ans != unknown {
+			return info, ans == there, nil
+		}
+	}
 	info, err := s.guard.Stat(ctx, key)
 	if errors.Is(err, remote.ErrNotExist) {
 		return info, false, nil
@@ -240,9 +249,14 @@ func (s *Store) farInfo(ctx context.Context, key remote.Key) (remote.Info, bool,
 
 func (s *Store) touchSent(key string) {
 	s.touches.accepted()
+	now := s.remoteNow()
 	if s.index != nil {
-		s.index.touched(remote.Key(key), s.remoteNow())
+		s.index.touched(remote.Key(key), now)
 	}
+	if s.asked != nil {
+		s.asked.touched(remote.Key(key), now)
+	}
+	s.feed.note(newsTouched, remote.Key(key), 0, now)
 	s.ledger.note(Event{Kind: EventTouch, Key: key}, func(st *Stats) { st.Touches.Sent++ })
 }
 

@@ -24,7 +24,7 @@ type DirEntry struct {
 // lookupScratch tells what is at a path that is not an object.
 func (s *Store) lookupScratch(ctx context.Context, path string) (Entry, error) {
 	var st unix.Statx_t
-	err := lstat(s.layout.scratch(path), &st)
+	err := statBelow(s.layout.dir, scratchDir, path, &st)
 	if err == nil {
 		e := s.fileEntry(path, &st, func(st *unix.Statx_t) error { return lstat(s.layout.scratch(path), st) })
 		e.Nlink = max(1, e.Nlink)
@@ -51,7 +51,9 @@ func (s *Store) folderLooks(ctx context.Context, e *Entry) {
 	if !s.opt.SharedMount {
 		return
 	}
-	if e.Path == "" || e.Virtual || sstate.IsFolder(e.Path) || s.leadsToObjects(ctx, e.Path) {
+	settled := e.Path == "" || e.Virtual || sstate.IsFolder(e.Path)
+	e.Unsettled = !settled && parent(e.Path) == ""
+	if settled || s.leadsToObjects(ctx, e.Path) {
 		e.Mode = e.Mode&^0o7777 | 0o777
 	}
 }
@@ -119,6 +121,9 @@ var errStop = errors.New("stop")
 
 // hasObjects reports whether a visible object is below a folder.
 func (s *Store) hasObjects(ctx context.Context, dir string) bool {
+	if s.index != nil && s.names.hideNothing() && s.index.shows(dir) {
+		return true
+	}
 	if names, err := readNames(s.layout.object(dir)); err == nil && len(names) > 0 {
 		if s.anyLocal(ctx, dir, names) {
 			return true

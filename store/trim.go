@@ -2,11 +2,6 @@ package store
 
 import (
 	"context"
-	"io/fs"
-	"path/filepath"
-	"sort"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +13,13 @@ import (
 // some time away.
 const lowMark = 0.9
 
-// Trim shrinks the cache to its low mark now.
+// Trim shrinks the cache to its low mark now, or when it is counted.
 func (s *Store) Trim(ctx context.Context) (TrimResult, error) {
+	select {
+	case <-s.usage.complete:
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	}
 	s.free.trims.Lock()
 	defer s.free.trims.Unlock()
 	target := int64(float64(s.opt.CacheSize) * lowMark)
@@ -32,56 +32,24 @@ func (s *Store) Trim(ctx context.Context) (TrimResult, error) {
 	return r, ctx.Err()
 }
 
-// cached is an object that could go.
-type cached struct {
-	key   string
-	size  int64
-	mtime time.Time
-}
-
 // trim removes at least need bytes, least recently used first. What is not
 // sent, pinned or open stays. Called with free.trims.
 func (s *Store) trim(ctx context.Context, need int64) Count {
-	all := s.listCached(ctx)
-	sort.Slice(all, func(i, j int) bool { return all[i].mtime.Before(all[j].mtime) })
 	var gone Count
-	for _, c := range all {
-		if gone.Bytes >= need || ctx.Err() != nil {
-			break
-		}
+	wanted := func() int64 { return need - gone.Bytes }
+	s.eachOldest(ctx, wanted, func(c cached) {
 		if s.evict(c) {
-			gone.Objects++
-			gone.Bytes += c.size
+			gone.plus(1, c.size)
 		}
-	}
+	})
 	if gone.Objects > 0 {
 		s.forgetFree()
 		s.free.rounds.Add(1)
 		s.ledger.note(Event{Kind: EventTrim, Count: gone.Objects, Bytes: gone.Bytes}, func(t *Stats) {
-			t.Cache.Trimmed.Objects += gone.Objects
-			t.Cache.Trimmed.Bytes += gone.Bytes
+			t.Cache.Trimmed.plus(gone.Objects, gone.Bytes)
 		})
 	}
 	return gone
-}
-
-// listCached walks the cache.
-func (s *Store) listCached(ctx context.Context) []cached {
-	var all []cached
-	root := s.layout.path("objects")
-	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return fs.SkipAll
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return nil
-		}
-		if i, err := d.Info(); err == nil {
-			all = append(all, cached{strings.TrimPrefix(path, root+"/"), i.Size(), i.ModTime()})
-		}
-		return nil
-	})
-	return all
 }
 
 // evict removes one object from the cache if nothing speaks against it. It is
@@ -97,7 +65,7 @@ func (s *Store) evict(c cached) bool {
 		return false // a .sig that is not sent yet is known to be of these bytes
 	}
 	var st unix.Statx_t
-	if lstat(s.layout.object(c.key), &st) != nil || !stamptime(st.Mtime).Equal(c.mtime) {
+	if lstat(s.layout.object(c.key), &st) != nil || stamptime(st.Mtime).UnixNano() != c.used {
 		return false // used since it was listed
 	}
 	failpoint.Pass("trim.chosen")

@@ -35,7 +35,7 @@ func TestFormatRefused(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"newer":       {map[string]string{"format": "sstatefs cache 2\nremote memory\n", queued: "x"}, "has format 2, and this sstatefs knows 1: use the newer"},
+		"newer":       {map[string]string{"format": "sstatefs cache 3\nremote memory\n", queued: "x"}, "has format 3, and this sstatefs knows 2: use the newer"},
 		"much newer":  {map[string]string{"format": "sstatefs cache 4000000000\n"}, "has format 4000000000"},
 		"beyond":      {map[string]string{"format": "sstatefs cache 99999999999999999999\nremote memory\n"}, "no cache of sstatefs, or a damaged one: give another"},
 		"zero":        {map[string]string{"format": "sstatefs cache 0\nremote memory\n"}, "no cache of sstatefs"},
@@ -94,7 +94,7 @@ func TestFormatOfOthers(t *testing.T) {
 			continue
 		}
 		_, err = s.Close(context.Background())
-		if text, _ := os.ReadFile(l.path("format")); err != nil || !strings.HasPrefix(string(text), "sstatefs cache 1\nremote memory\n") {
+		if text, _ := os.ReadFile(l.path("format")); err != nil || !strings.HasPrefix(string(text), "sstatefs cache 2\nremote memory\n") {
 			t.Errorf("%s: Close: %v, format %q", name, err, text)
 		}
 	}

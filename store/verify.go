@@ -55,25 +55,30 @@ func lookAt(r *bufio.Reader, n sstate.Name) (look, error) {
 }
 
 // decodeBuffer is how much of a download is written at a time while it is
-// decoded, in bytes.
+// decoded, in bytes. Most objects are smaller, and to clear so much costs more
+// than to decode them.
 const decodeBuffer = 256 << 10
+
+// decodeBeside is the size from which an object is decoded while its next part
+// comes and is written, in bytes. For a small one that is not worth a goroutine.
+const decodeBeside = 4 << 20
 
 // copyVerified copies a body to dst and looks at it on the way. An empty archive
 // is none. What no checksum of the server vouches for is decoded: BitBake's
 // files carry checksums of their own. What has another format than its name says
 // is not ours to judge.
-func copyVerified(dst io.Writer, body io.Reader, key string) error {
+func copyVerified(dst io.Writer, body io.Reader, info remote.Info) error {
 	head := bufio.NewReaderSize(body, 16) // the rest of the body goes past it
-	if n, ok := sstate.ParsePath(key); ok {
+	if n, ok := sstate.ParsePath(string(info.Key)); ok {
 		what, err := lookAt(head, n)
 		v, is := body.(remote.Verifier)
 		switch {
 		case err != nil:
 			return err
 		case what == empty && n.IsArchive():
-			return fmt.Errorf("%s: archive is empty: %w", key, remote.ErrCorrupt)
+			return fmt.Errorf("%s: archive is empty: %w", info.Key, remote.ErrCorrupt)
 		case what == fitting && !(is && v.Verifies()):
-			return decodeInto(dst, head, n)
+			return decodeInto(dst, head, info)
 		}
 	}
 	_, err := head.WriteTo(dst)
@@ -81,7 +86,21 @@ func copyVerified(dst io.Writer, body io.Reader, key string) error {
 }
 
 // decodeInto copies an object to dst and reports whether it decodes.
-func decodeInto(dst io.Writer, object io.Reader, n sstate.Name) error {
-	content := bufio.NewReaderSize(io.TeeReader(object, dst), decodeBuffer)
-	return damaged(sstate.CheckTransfer(content, n))
+func decodeInto(dst io.Writer, object io.Reader, info remote.Info) error {
+	n, _ := sstate.ParsePath(string(info.Key))
+	came := io.TeeReader(object, dst)
+	if info.Size < decodeBeside {
+		return damaged(sstate.CheckTransfer(bufio.NewReaderSize(came, int(min(info.Size+1, decodeBuffer))), n))
+	}
+	behind, ahead := io.Pipe()
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, err := io.CopyBuffer(ahead, came, make([]byte, decodeBuffer))
+		ahead.CloseWithError(err) // io.EOF if nil
+	}()
+	err := sstate.CheckTransfer(bufio.NewReaderSize(behind, decodeBuffer), n)
+	_ = behind.Close() // no more is wanted of what is damaged
+	<-copied
+	return damaged(err)
 }

@@ -27,6 +27,9 @@ func TestWarmBringsWhatIsNotHere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(_ *Options, traits *remote.Traits) { traits.CheapStat = cheap })
 			keys := warmKeys(r, 5, 1000)
+			if !cheap {
+				r.listed()
+			}
 			if _, err := r.read(keys[0]); err != nil {
 				t.Fatal(err)
 			}
