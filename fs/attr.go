@@ -19,7 +19,8 @@ const (
 	indexedAttrTTL = time.Minute
 	// askedTTL is for names that the remote is asked for one by one.
 	askedTTL = time.Second
-	// virtualTTL is for folders that exist by what is below them.
+	// virtualTTL is for folders that exist by what is below them, where nobody
+	// tells when that goes.
 	virtualTTL = time.Second
 
 	indexedNegativeTTL = 5 * time.Second
@@ -41,10 +42,12 @@ func (st *state) ttl(e *store.Entry) (entry, attr time.Duration) {
 		return indexedTTL, indexedAttrTTL
 	case e.Object:
 		return askedTTL, askedTTL
+	case e.Virtual && st.indexed:
+		return indexedTTL, indexedTTL // its attributes never change, see send for its end
 	case e.Virtual:
 		return virtualTTL, virtualTTL
-	case e.IsDir():
-		return scratchTTL, virtualTTL // its mode may change with what it holds
+	case e.Unsettled:
+		return scratchTTL, virtualTTL
 	}
 	return scratchTTL, scratchTTL
 }

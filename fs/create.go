@@ -34,7 +34,7 @@ func (d *dirNode) Create(ctx context.Context, name string, flags, mode uint32, o
 		f.Close()
 		return nil, nil, 0, syscall.EEXIST
 	}
-	return node, n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE, 0
+	return node, n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE | n.closing(), 0
 }
 
 // createObject starts a draft, or opens the object that another host published

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -42,35 +43,50 @@ func (d *dirNode) path() (string, syscall.Errno) { return pathOf(&d.Inode) }
 
 // child is the path of a name in the folder.
 func (d *dirNode) child(name string) (string, syscall.Errno) {
-	p, no := d.path()
-	if p == "" {
-		return name, no
-	}
-	return p + "/" + name, no
+	var room [usualDepth]string
+	return pathUp(&d.Inode, append(room[:0], name))
 }
+
+// usualDepth is how many components the paths of objects and their temporaries
+// have at most: [EXTRAPATH/]hh/hh/[tmpXXXXXXXX/]NAME.
+const usualDepth = 5
 
 // pathOf walks up from a node. It does not use Inode.Path, which makes up a
 // path for nodes that have none.
 func pathOf(n *fs.Inode) (string, syscall.Errno) {
-	path := ""
+	var room [usualDepth]string
+	return pathUp(n, room[:0])
+}
+
+// pathUp is the path of a node with what is below it, the last component first.
+// It is put together once: every lookup needs one.
+func pathUp(n *fs.Inode, below []string) (string, syscall.Errno) {
 	for !n.IsRoot() {
 		name, parent := n.Parent()
 		if parent == nil {
 			return "", syscall.ENOENT
 		}
-		if path == "" {
-			path = name
-		} else {
-			path = name + "/" + path
-		}
+		below = append(below, name)
 		n = parent
 	}
-	return path, 0
+	size := len(below)
+	for _, name := range below {
+		size += len(name)
+	}
+	var path strings.Builder
+	path.Grow(size)
+	for i := len(below) - 1; i >= 0; i-- {
+		path.WriteString(below[i])
+		if i > 0 {
+			path.WriteByte('/')
+		}
+	}
+	return path.String(), 0
 }
 
 // Lookup is how the kernel asks for a name.
 func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
-	c := call(ctx)
+	c := d.st.call(ctx)
 	defer c.end()
 	path, no := d.child(name)
 	if no != 0 {
@@ -86,7 +102,7 @@ func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 
 // Getattr is stat(2).
 func (d *dirNode) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	c := call(ctx)
+	c := d.st.call(ctx)
 	defer c.end()
 	path, no := d.path()
 	if no != 0 {
@@ -118,7 +134,7 @@ func (d *dirNode) seen() store.Entry {
 
 // Setattr is chmod(2), chown(2) and utimensat(2).
 func (d *dirNode) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	c := call(ctx)
+	c := d.st.call(ctx)
 	defer c.end()
 	path, no := d.path()
 	if no != 0 {
@@ -219,24 +235,28 @@ func (d *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	return no
 }
 
-// hold keeps a hand on a scratch file that is about to lose its name, and maybe
-// its last: on a disk a process between looking it up and opening it would have
-// one too. The node keeps it until the kernel forgets it.
+// hold keeps a hand on a local file that is about to lose its name, and maybe its
+// last: on a disk a process between looking it up and opening it would have one
+// too, and of a name that is replaced again and again the kernel looks twice
+// only. The node keeps it until the kernel forgets it.
 func (d *dirNode) hold(name, path string) (release func(lost bool)) {
 	child := d.GetChild(name)
 	if child == nil {
 		return func(bool) {}
 	}
 	n, ok := child.Operations().(*fileNode)
-	if !ok || n.object() != "" {
+	if !ok {
 		return func(bool) {}
+	}
+	if key := n.object(); key != "" && key != path {
+		return func(bool) {} // was published: a hand on it would keep the space of what is trimmed
 	}
 	f, err := d.st.store.OpenPath(path)
 	if err != nil {
 		return func(bool) {}
 	}
-	if !n.haunt(f) {
-		f.Close() // it has one
+	if e, err := d.st.store.StatFile(path, f); err != nil || !n.has(e.ID) || !n.haunt(f) {
+		f.Close() // another file by now, or the node has one
 		return func(bool) {}
 	}
 	return func(lost bool) {

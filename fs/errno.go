@@ -13,10 +13,19 @@ import (
 // kinds of the remote come first: inside them may be an ENOENT that means a
 // folder of the server, not the file asked for.
 func (st *state) errno(op string, err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	if no, ok := err.(syscall.Errno); ok { // most errors: a name that is not there
+		return no
+	}
+	return st.classify(op, err)
+}
+
+// classify is errno for an error that says more than its number.
+func (st *state) classify(op string, err error) syscall.Errno {
 	var no syscall.Errno
 	switch {
-	case err == nil:
-		return 0
 	case errors.Is(err, store.ErrNotExist):
 		return syscall.ENOENT
 	case errors.Is(err, store.ErrExist):

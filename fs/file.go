@@ -25,6 +25,7 @@ type fileNode struct {
 
 	mu      sync.Mutex
 	key     string // the object's name that it has, "" for none
+	brief   bool   // it was a temporary when it was looked up, or renamed
 	id      store.FileID
 	size    int64
 	handles []*fileHandle // open ones: a file without a name is reached through them
@@ -109,6 +110,7 @@ func (n *fileNode) renamed(ctx context.Context, from, to string) {
 	e, err := n.st.store.Stat(ctx, to)
 	n.mu.Lock()
 	same := e.ID == n.id
+	n.brief = store.IsTemporary(to)
 	n.mu.Unlock()
 	if err == nil && (same || !e.Object) { // else another host's content has won
 		n.adopt(e)
@@ -185,7 +187,7 @@ func (n *fileNode) remember(e store.Entry) {
 
 // Getattr is stat(2).
 func (n *fileNode) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	c := call(ctx)
+	c := n.st.call(ctx)
 	defer c.end()
 	e, err := n.entry(c)
 	if err != nil {
@@ -197,7 +199,7 @@ func (n *fileNode) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrO
 
 // Setattr is chmod(2), chown(2), truncate(2) and utimensat(2).
 func (n *fileNode) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	c := call(ctx)
+	c := n.st.call(ctx)
 	defer c.end()
 	a := wanted(in)
 	var e store.Entry
@@ -272,11 +274,16 @@ func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint3
 	case key != "":
 		return n.openObject(c, key)
 	}
-	f, err := n.reopen(int(flags))
+	return n.openFormer(int(flags))
+}
+
+// openFormer opens what is no object, or not any more.
+func (n *fileNode) openFormer(flags int) (fs.FileHandle, uint32, syscall.Errno) {
+	f, err := n.reopen(flags)
 	if err != nil {
 		return nil, 0, stale(n.st.errno("open", err))
 	}
-	return n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE, 0
+	return n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE | n.closing(), 0
 }
 
 func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, uint32, syscall.Errno) {
@@ -287,8 +294,9 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 	e, err := n.st.store.StatOpen(ctx, o)
 	if err == nil && !n.is(e) {
 		// Other content than the kernel has pages of: another inode.
+		_ = o.Close()
 		n.unname(key)
-		err = syscall.ENOENT
+		return n.openFormer(unix.O_RDONLY)
 	}
 	if err != nil {
 		_ = o.Close()
@@ -296,10 +304,11 @@ func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, u
 	}
 	n.st.store.Used(e)
 	h := n.opened(&fileHandle{node: n, file: o.File, object: o})
+	o.WhenBroken(func() { n.st.notes.distrust(n) })
 	if o.File == nil {
-		return h, fuse.FOPEN_DIRECT_IO, 0
+		return h, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 	}
-	return h, fuse.FOPEN_KEEP_CACHE, 0
+	return h, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
 }
 
 // opened adds a handle to the node.
@@ -308,7 +317,7 @@ func (n *fileNode) opened(h *fileHandle) *fileHandle {
 	defer n.inUse.RUnlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.join(h.file)
+	n.join(h.whole())
 	n.handles = append(n.handles, h)
 	h.passes = n.passes
 	return h

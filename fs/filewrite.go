@@ -66,6 +66,9 @@ func (n *fileNode) openDraft(ctx context.Context, flags uint32) (fs.FileHandle, 
 			return nil, 0, n.st.errno("open", err)
 		}
 	}
+	if flags&(unix.O_TRUNC|unix.O_NONBLOCK) == unix.O_NONBLOCK {
+		return h, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
+	}
 	return h, fuse.FOPEN_DIRECT_IO, 0
 }
 

@@ -1,10 +1,13 @@
 package fs
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"sstatefs/store"
 )
 
 // haunt gives the node an O_PATH descriptor of its file, before it loses a name.
@@ -16,6 +19,13 @@ func (n *fileNode) haunt(f *os.File) bool {
 	}
 	n.ghost = f
 	return true
+}
+
+// has reports whether a local file is the node's.
+func (n *fileNode) has(id store.FileID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.id == id
 }
 
 // exorcise takes the descriptor back.
@@ -58,10 +68,16 @@ func (n *fileNode) reopen(flags int) (f *os.File, err error) {
 			return f, nil
 		}
 	}
+	if n.isComing() {
+		return nil, syscall.ENOENT // what is there of it counts for its handles only
+	}
 	ok, missing := n.withFile(func(open *os.File) (err error) {
 		f, err = n.st.store.Reopen(open, flags)
 		return err
 	})
+	if errors.Is(missing, syscall.EPERM) {
+		missing = syscall.ENOENT // an object that was replaced is not to be written to: the kernel looks again
+	}
 	if ok {
 		return f, missing
 	}
@@ -79,10 +95,7 @@ func (n *fileNode) openNamed(path string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	e, err := n.st.store.StatFile(path, f)
-	n.mu.Lock()
-	same := e.ID == n.id
-	n.mu.Unlock()
-	if err == nil && !same {
+	if err == nil && !n.has(e.ID) {
 		err = syscall.ENOENT
 	}
 	if err == nil && flags&unix.O_TRUNC != 0 {

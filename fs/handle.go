@@ -46,6 +46,9 @@ func (h *fileHandle) PassthroughFd() (int, bool) {
 // Read is read(2).
 func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	if h.file != nil {
+		if err := h.await(ctx, off, len(dest)); err != nil {
+			return nil, h.node.st.errno("read", err)
+		}
 		return fuse.ReadResultFd(h.file.Fd(), off, len(dest)), 0
 	}
 	c := call(ctx)
@@ -91,6 +94,9 @@ func (h *fileHandle) Allocate(_ context.Context, off, size uint64, mode uint32) 
 func (h *fileHandle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
 	if h.file == nil {
 		return 0, syscall.ENOTSUP
+	}
+	if h.comes() {
+		return h.seekComing(int64(off), whence)
 	}
 	n, err := unix.Seek(int(h.file.Fd()), int64(off), int(whence))
 	return uint64(n), h.node.st.errno("lseek", err)
@@ -172,7 +178,13 @@ func (h *draftHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 // a process that is ending Release does it: nobody waits for that.
 func (h *draftHandle) Flush(ctx context.Context) syscall.Errno {
 	d := h.draft()
-	if d == nil || exiting(ctx) {
+	if d == nil {
+		return 0
+	}
+	if exiting(ctx) {
+		if killed(ctx) {
+			d.Abandon()
+		}
 		return 0
 	}
 	c := call(ctx)

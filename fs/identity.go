@@ -73,7 +73,7 @@ func (st *state) inode(ctx context.Context, parent *fs.Inode, name string, e sto
 	if e.IsDir() {
 		return parent.NewInode(ctx, &dirNode{st: st, last: e}, attr)
 	}
-	n := &fileNode{st: st}
+	n := &fileNode{st: st, brief: store.IsTemporary(e.Path)}
 	n.become(e)
 	return parent.NewInode(ctx, n, attr)
 }

@@ -23,6 +23,7 @@ type callContext struct {
 	caller *fuse.Context
 	once   sync.Once
 	inner  atomic.Pointer[cancelable]
+	home   *sync.Pool // where it came from, nil if it is new
 }
 
 type cancelable struct {
@@ -46,7 +47,23 @@ func (c *callContext) end() {
 	c.once.Do(func() {}) // nobody asked for Done, and nobody will
 	if in := c.inner.Load(); in != nil {
 		in.cancel()
+	} else if home := c.home; home != nil {
+		*c = callContext{}
+		home.Put(c)
 	}
+}
+
+// call is the function of that name for requests that come by the thousand. What
+// it returns must not be used after its end: it is used again, unless somebody
+// asked for Done, as whoever waits or derives a context does.
+func (st *state) call(ctx context.Context) *callContext {
+	c, ok := st.calls.Get().(*callContext)
+	if !ok {
+		c = &callContext{}
+	}
+	c.Context, c.home = context.Background(), &st.calls
+	c.caller, _ = ctx.(*fuse.Context)
+	return c
 }
 
 // Done is closed when the caller is killed. Only whoever waits pays for it.
@@ -135,23 +152,40 @@ func signals(status []byte, field string) uint64 {
 // because it was killed, or ended without closing them. Nothing can interrupt
 // such a wait.
 func exiting(ctx context.Context) bool {
+	const pfExiting = 0x4
+	flags, gone := callerStat(ctx, flagsAt)
+	return gone || flags&pfExiting != 0
+}
+
+// killed reports whether a caller that is exiting was ended by a signal, as far
+// as the kernel tells that.
+func killed(ctx context.Context) bool {
+	code, _ := callerStat(ctx, exitCodeAt)
+	return code&0x7f != 0 // as of wait(2)
+}
+
+// Fields of proc_pid_stat(5), counted from the state, which comes behind the name
+// in parentheses. The code is that of the end of a process that is ending.
+const (
+	flagsAt    = 6  // of the kernel
+	exitCodeAt = 49 // 0 for the processes of others
+)
+
+// callerStat is one field of /proc/PID/stat, and whether the caller is gone.
+func callerStat(ctx context.Context, field int) (value uint64, gone bool) {
 	caller, ok := ctx.(*fuse.Context)
 	if !ok || caller.Pid == 0 {
-		return false
+		return 0, false
 	}
 	stat, err := os.ReadFile(procFile(caller.Pid, "stat"))
 	if err != nil {
-		return true
+		return 0, true
 	}
-	// proc_pid_stat(5): behind the name in parentheses come the state, five
-	// numbers and the flags of the kernel.
-	const flagsAt, pfExiting = 6, 0x4
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) <= flagsAt {
-		return false
+	if len(fields) > field {
+		value, _ = strconv.ParseUint(string(fields[field]), 10, 64)
 	}
-	flags, _ := strconv.ParseUint(string(fields[flagsAt]), 10, 64)
-	return flags&pfExiting != 0
+	return value, false
 }
 
 func procFile(tid uint32, name string) string {

@@ -50,6 +50,7 @@ type state struct {
 	root        *dirNode
 	notes       *notifier
 	ids         identities
+	calls       sync.Pool // of callContexts
 	seed        maphash.Seed
 	logged      sync.Map
 	indexed     bool // names are answered from an index that tells its changes
@@ -81,7 +82,7 @@ func Mount(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", o.Mountpoint, mendable(err))
 	}
-	st.passthrough = canPassThrough(server)
+	st.passthrough = canPassThrough(server, o.Store)
 	go st.notes.run(st.send)
 	o.Store.OnChange(st.changed)
 	return &Server{st: st, server: server, mountpoint: o.Mountpoint}, nil
@@ -104,7 +105,7 @@ func options(o Options, st *state) *fs.Options {
 		ExplicitDataCacheControl: true, // content under an inode never changes behind the kernel
 		DisableReadDirPlus:       true, // a listing of 65,536 folders must not become as many lookups
 		MaxWrite:                 maxWrite,
-		MaxBackground:            64,
+		MaxBackground:            256,                     // read-ahead that waits for a download must not keep others waiting; each has 128 KiB
 		MaxStackDepth:            2,                       // passthrough also when the cache is on overlayfs
 		ExtraCapabilities:        fuse.CAP_ATOMIC_O_TRUNC, // creat(2) is one request
 		DirectMount:              os.Getuid() == 0,        // no fusermount3 needed
@@ -123,17 +124,16 @@ func options(o Options, st *state) *fs.Options {
 	}
 }
 
-// canPassThrough tries whether the kernel accepts a backing file from us:
-// Linux 6.9 and CAP_SYS_ADMIN.
-func canPassThrough(server *fuse.Server) bool {
+// canPassThrough tries whether the kernel accepts a backing file from us: Linux
+// 6.9, CAP_SYS_ADMIN, and a cache that is not itself on a stack of file systems.
+func canPassThrough(server *fuse.Server, cache *store.Store) bool {
 	if server.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH == 0 {
 		return false
 	}
-	f, err := os.CreateTemp("", "sstatefs-passthrough-")
+	f, err := cache.UnnamedFile()
 	if err != nil {
 		return false
 	}
-	defer os.Remove(f.Name())
 	defer f.Close()
 	id, no := server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(f.Fd())})
 	if no != 0 {

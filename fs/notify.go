@@ -1,8 +1,11 @@
 package fs
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +17,7 @@ type notifier struct {
 	cond    *sync.Cond
 	pending map[string][]chan struct{} // path to who waits for it
 	order   []string
+	wrong   []*fileNode // pages of these are to be forgotten
 	closed  bool
 	done    chan struct{}
 }
@@ -65,8 +69,15 @@ func (n *notifier) run(send func(path string)) {
 	defer close(n.done)
 	for {
 		n.mu.Lock()
-		for len(n.order) == 0 && !n.closed {
+		for len(n.order) == 0 && len(n.wrong) == 0 && !n.closed {
 			n.cond.Wait()
+		}
+		if len(n.wrong) > 0 && !n.closed {
+			node := n.wrong[0]
+			n.wrong = n.wrong[1:]
+			n.mu.Unlock()
+			_ = node.NotifyContent(0, 0) // ENOENT: it had forgotten it
+			continue
 		}
 		if len(n.order) == 0 {
 			n.mu.Unlock()
@@ -139,11 +150,34 @@ func (st *state) notifyNow(path string) {
 	}
 }
 
-// send tells the kernel. It is called by the notifier alone.
+// send tells the kernel. It is called by the notifier alone. With the last
+// object of a folder the folder goes too.
 func (st *state) send(path string) {
-	if dir := st.find(parentOf(path)); dir != nil {
+	for {
+		up := parentOf(path)
+		dir := st.find(up)
+		if dir == nil {
+			return
+		}
 		_ = dir.NotifyEntry(baseOf(path)) // ENOENT: it had forgotten it
+		if up == "" || !st.vanished(dir, up) {
+			return
+		}
+		path = up
 	}
+}
+
+// vanished reports whether a folder that existed by its objects does so no more.
+// What would have to be waited for does not count: to ask the kernel once too
+// often does no harm.
+func (st *state) vanished(dir *dirNode, path string) bool {
+	if !dir.seen().Virtual {
+		return false
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := st.store.Stat(ctx, path)
+	return errors.Is(err, syscall.ENOENT)
 }
 
 // find is the node of a folder that the kernel knows, or nil.
