@@ -40,12 +40,22 @@ func (m *testMount) answers(t testing.TB) {
 	}
 }
 
+// patience is how long these tests wait for what comes at once on a machine that
+// has nothing else to do.
+const patience = 30 * time.Second
+
+// bounded gives reads of a connection a deadline.
+func bounded(t testing.TB, conn *net.UnixConn) {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // isClosed waits for the server to close a connection, and reads what it says.
 func isClosed(t testing.TB, conn *net.UnixConn) (said []byte) {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	bounded(t, conn)
 	said, err := io.ReadAll(io.LimitReader(conn, 1<<20))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("still open, it said %.200q", said)
@@ -148,12 +158,14 @@ func TestLongVerbsAreBounded(t *testing.T) {
 		all = append(all, m.connect(t, flush))
 	}
 	for _, conn := range all {
+		bounded(t, conn)
 		if n, err := conn.Read(make([]byte, 1)); n != 1 { // it runs
 			t.Fatal(err)
 		}
 	}
-	refused := make([]byte, 16)
-	if _, err := io.ReadFull(m.connect(t, flush), refused); err != nil || string(refused[9:12]) != "503" {
+	refused, more := make([]byte, 16), m.connect(t, flush)
+	bounded(t, more)
+	if _, err := io.ReadFull(more, refused); err != nil || string(refused[9:12]) != "503" {
 		t.Errorf("one more is answered %q, %v", refused, err)
 	}
 	m.answers(t)
@@ -172,39 +184,38 @@ func TestForeignUser(t *testing.T) {
 		}
 	}
 	socket := m.client.info.Socket
-	if _, err := dialAs(t, 65534, socket); !errors.Is(err, syscall.EACCES) {
+	if _, err := dialAs(t, 65534, socket, 1); !errors.Is(err, syscall.EACCES) {
 		t.Errorf("another user connects: %v, want EACCES", err)
 	}
 	if err := os.Chmod(socket, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, request := range []string{
+	requests := []string{
 		"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", "POST /v1/unmount HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
 		"GET /v1/remote/get?key=a HTTP/1.1\r\nHost: x\r\n\r\n",
-	} {
-		conn, err := dialAs(t, 65534, socket)
+	}
+	for _, request := range requests {
+		conns, err := dialAs(t, 65534, socket, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(conn, request); err != nil {
+		if _, err := io.WriteString(conns[0], request); err != nil {
 			t.Fatal(err)
 		}
-		said := string(isClosed(t, conn))
+		said := string(isClosed(t, conns[0]))
 		if !strings.HasPrefix(said, "HTTP/1.1 403 ") || !strings.Contains(said, "the mount belongs to user 0") {
 			t.Errorf("%.30q is answered %.300q, want 403", request, said)
 		}
 	}
-	for range 2 * connectionLimit {
-		if _, err := dialAs(t, 65534, socket); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := dialAs(t, 65534, socket, 2*connectionLimit); err != nil {
+		t.Fatal(err)
 	}
 	m.answers(t)
 }
 
-// dialAs connects as another user. Only the thread that does so becomes him, and
-// it ends with its goroutine.
-func dialAs(t *testing.T, uid int, socket string) (conn *net.UnixConn, err error) {
+// dialAs connects some times as another user. Only the thread that does so
+// becomes him, and it ends with its goroutine.
+func dialAs(t *testing.T, uid int, socket string, times int) (conns []*net.UnixConn, err error) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -214,26 +225,43 @@ func dialAs(t *testing.T, uid int, socket string) (conn *net.UnixConn, err error
 			err = errno
 			return
 		}
-		fd, e := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err = e; err != nil {
-			return
-		}
-		if err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
-			unix.Close(fd)
-			return
-		}
-		file := os.NewFile(uintptr(fd), socket)
-		defer file.Close()
-		var c net.Conn
-		if c, err = net.FileConn(file); err == nil {
-			conn = c.(*net.UnixConn)
+		for err == nil && len(conns) < times {
+			var conn *net.UnixConn
+			if conn, err = dialHere(socket); err == nil {
+				conns = append(conns, conn)
+			}
 		}
 	}()
-	<-done
-	if conn != nil {
-		t.Cleanup(func() { conn.Close() })
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("another user neither connects nor is refused")
 	}
-	return conn, err
+	t.Cleanup(func() {
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
+	return conns, err
+}
+
+// dialHere connects on this thread, without waiting: package net may use
+// another one.
+func dialHere(socket string) (*net.UnixConn, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), socket)
+	defer file.Close()
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
+		return nil, err
+	}
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UnixConn), nil
 }
 
 // TestEndlessAnswer: the daemon of another user, which root asks too, cannot

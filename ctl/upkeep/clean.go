@@ -102,7 +102,7 @@ type CleanSums struct {
 	Archives   Sum `json:"archives"`
 	Signatures Sum `json:"siginfo"`
 	Sigs       Sum `json:"sig"`
-	Leftovers  Sum `json:"leftovers"` // temporaries of writers that were killed
+	Leftovers  Sum `json:"leftovers"` // temporaries of writers that were killed, old parts of the change feed
 	Total      Sum `json:"total"`
 }
 

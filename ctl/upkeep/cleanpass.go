@@ -90,7 +90,7 @@ func (c *cleaner) lookAt(f *cleanFolder) {
 		}
 	}
 	for _, info := range f.others {
-		if isLeftover(info.Key) {
+		if isLeftover(info.Key) || isFeed(info.Key) {
 			c.result.LookedAt.add(info)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sstatefs/remote"
+	"sstatefs/sstate"
 )
 
 // A judge applies the rules of age. It is pure: all it knows is in it.
@@ -62,8 +63,12 @@ func (g *Group) take(archive, siginfo bool) []removal {
 	return []removal{r}
 }
 
-// stale tells a temporary that nobody is writing any more. Where a filter says
+// stale tells a temporary that nobody is writing any more, or a part of the
+// change feed that nobody reads any more. Where a filter says
 // what may go it is not picked.
 func (j judge) stale(info remote.Info) bool {
+	if isFeed(info.Key) {
+		return j.o.Filter.picksAll() && j.unused(info.ModTime, sstate.FeedKept)
+	}
 	return j.o.Filter.picksAll() && isLeftover(info.Key) && j.unused(info.ModTime, leftoverAge)
 }

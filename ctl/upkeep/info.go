@@ -207,6 +207,9 @@ func (r *recipe) add(bytes int64, n sstate.Name) {
 
 // other notes a name that is no object's.
 func (s *survey) other(info remote.Info) {
+	if isFeed(info.Key) {
+		return
+	}
 	if isLeftover(info.Key) {
 		s.left.Temporaries.add(info.Size, s.clock.age(info.ModTime))
 		return

@@ -19,6 +19,10 @@ func isLeftover(key remote.Key) bool {
 	return key.IsTemporary() || sstate.IsTemporary(string(key))
 }
 
+// isFeed tells a part of the change feed, by which mounts with --feed tell each
+// other what they do.
+func isFeed(key remote.Key) bool { return sstate.IsFeed(string(key)) }
+
 // leftovers calls fn for each temporary of this program, none where the remote
 // has no such.
 func (t *Target) leftovers(ctx context.Context, fn func(remote.Info) error) error {
