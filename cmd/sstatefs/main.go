@@ -28,13 +28,22 @@ type program struct {
 
 // run does what the arguments say and returns the exit code.
 func (p *program) run(args []string) int {
-	root := p.rootCommand()
-	root.SetArgs(args)
-	err := root.Execute()
+	err := p.execute(args)
 	if err != nil {
 		p.printError(err)
 	}
 	return exitCode(err)
+}
+
+// execute finds the command and runs it. Scripts ask for the version often, and
+// to build all commands takes as long again as to start an empty program.
+func (p *program) execute(args []string) error {
+	if len(args) == 1 && args[0] == "version" {
+		return p.printVersion()
+	}
+	root := p.rootCommand()
+	root.SetArgs(args)
+	return root.Execute()
 }
 
 // interruptible is a context that a first SIGINT or SIGTERM ends; a second

@@ -46,6 +46,8 @@ type mountFlags struct {
 	publishTimeout ageValue
 	durability     *choiceValue
 	refresh        ageValue
+	feed           bool
+	relist         ageValue
 	touchInterval  ageValue
 	unlink         *choiceValue
 	readOnly       bool
@@ -88,6 +90,7 @@ func (f *mountFlags) add(cmd *cobra.Command) {
 	f.minFree = freeValue{part: 0.05, text: "5%"}
 	f.publishTimeout = ageValue{d: 30 * time.Second}
 	f.refresh = ageValue{d: 60 * time.Second, min: time.Second}
+	f.relist = ageValue{d: 24 * time.Hour, min: time.Minute}
 	f.touchInterval = ageValue{d: 24 * time.Hour}
 	f.drainTimeout = ageValue{d: 5 * time.Minute}
 	set := cmd.Flags()
@@ -100,6 +103,8 @@ func (f *mountFlags) add(cmd *cobra.Command) {
 	set.Var(&f.publishTimeout, "publish-timeout", "longest wait of publishes for the remote, once per outage")
 	f.durability = choice(cmd, "durability", "what is synced to disk before a publish is answered", "none", "data")
 	set.Var(&f.refresh, "refresh", "age at which what is known of the remote is listed again")
+	set.BoolVar(&f.feed, "feed", false, "tell other mounts of changes and hear of theirs instead of listing; all hosts of a site must agree")
+	set.Var(&f.relist, "relist", "with --feed, age of the last listing of everything at which the next is made")
 	set.Var(&f.touchInterval, "touch-interval", "age of the remote's time at which a use is sent")
 	f.unlink = choice(cmd, "unlink", "what rm of a shared object does", "remote", "local", "refuse")
 	set.BoolVar(&f.readOnly, "read-only", false, "send nothing: what is published and removed stays here")
@@ -134,6 +139,8 @@ func (f *mountFlags) storeOptions(plan mountPlan) (store.Options, error) {
 		PublishTimeout: nonzero(f.publishTimeout.d),
 		Durability:     store.Durability(f.durability.word),
 		Refresh:        f.refresh.d,
+		Feed:           f.feed,
+		Relist:         f.relist.d,
 		TouchInterval:  nonzero(f.touchInterval.d),
 		Unlink:         store.UnlinkPolicy(f.unlink.word),
 		ReadOnly:       f.readOnly,

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"sstatefs/ctl"
@@ -52,14 +51,9 @@ func (p *program) mount(ctx context.Context, flags *mountFlags, address, mountpo
 	return h.failed(s.run(ctx))
 }
 
-// gcPercent keeps a daemon small that lives for weeks. While a million objects
-// of a bucket are listed it has 158 MiB at most at the runtime's 100, 130 at 50
-// and 116 at 30, which costs a tenth more CPU time: the index has no pointers.
-const gcPercent = 30
-
 func (s *serving) run(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		paceGarbage()
 	}
 	ending := s.endingSignals()
 	signal.Notify(s.signals, ending...)
@@ -132,7 +126,7 @@ func (s *serving) start(ctx context.Context) error {
 	s.dismiss = s.post()
 	s.fuse, err = fusefs.Mount(fusefs.Options{
 		Mountpoint: s.plan.mountpoint, Store: s.store, AllowOther: s.flags.allowOther,
-		Source: s.plan.remote, Logger: s.log,
+		Source: s.plan.remote, Logger: s.log, Debug: s.flags.logLevel.word == "debug",
 	})
 	if err != nil {
 		return err

@@ -152,6 +152,9 @@ func printStatus(w io.Writer, s ctl.Status, now time.Time) error {
 		index = "none: the remote is asked for each name"
 	}
 	row("index", index)
+	if s.Feed != nil {
+		row("feed", feedText(s.Feed, now))
+	}
 	if s.Clean != nil {
 		row("clean", cleaningText(s.Clean, now))
 	}
@@ -215,6 +218,24 @@ func indexText(i store.IndexStatus, now time.Time) string {
 	}
 	if i.Suspect {
 		text += ", suspect: half of it vanished at once"
+	}
+	return text
+}
+
+// feedText tells how far others are heard and told.
+func feedText(f *store.FeedStatus, now time.Time) string {
+	text := fmt.Sprintf("told %d", f.Told)
+	switch {
+	case f.Problem != "":
+		text = because("not read, the remote is listed", f.Problem)
+	case !f.Heard.IsZero():
+		text += fmt.Sprintf(", heard %s ago, %d changes by others", amount.Age(now.Sub(f.Heard)), f.News)
+	}
+	if f.Untold > 0 {
+		text += fmt.Sprintf(", %d not told: others find them by listing", f.Untold)
+	}
+	if f.Spoilt > 0 {
+		text += fmt.Sprintf(", %d parts could not be read", f.Spoilt)
 	}
 	return text
 }

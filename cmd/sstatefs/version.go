@@ -52,19 +52,21 @@ func (p *program) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "print the version",
 		Args:  wantArgs(),
-		RunE: func(*cobra.Command, []string) error {
-			v := programVersion()
-			if p.json {
-				return p.printJSON(v)
-			}
-			text := fmt.Sprintf("sstatefs %s, %s", v.Version, v.Go)
-			if v.Commit != "" {
-				text += ", commit " + v.Commit
-			}
-			_, err := fmt.Fprintln(p.stdout, text)
-			return err
-		},
+		RunE:  func(*cobra.Command, []string) error { return p.printVersion() },
 	}
+}
+
+func (p *program) printVersion() error {
+	v := programVersion()
+	if p.json {
+		return p.printJSON(v)
+	}
+	text := fmt.Sprintf("sstatefs %s, %s", v.Version, v.Go)
+	if v.Commit != "" {
+		text += ", commit " + v.Commit
+	}
+	_, err := fmt.Fprintln(p.stdout, text)
+	return err
 }
 
 // printJSON writes a result of --json: one object, one line.

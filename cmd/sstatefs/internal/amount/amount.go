@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dustin/go-humanize"
 )
 
 // Errors of a text without unit.
@@ -109,9 +107,20 @@ func parseNumber(text string) (float64, error) {
 	return strconv.ParseFloat(text, 64)
 }
 
-// Size writes bytes for people, "3.2 GiB".
+// Size writes bytes for people, "3.2 GiB": two digits at least, of what is no
+// multiple.
 func Size(bytes int64) string {
-	return humanize.IBytes(uint64(max(bytes, 0)))
+	n, unit := float64(max(bytes, 0)), 0
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	for math.Round(n*10) >= 10240 && unit < len(units)-1 {
+		n /= 1024
+		unit++
+	}
+	digits := 0
+	if unit > 0 && math.Round(n*10) < 100 {
+		digits = 1
+	}
+	return strconv.FormatFloat(n, 'f', digits, 64) + " " + units[unit]
 }
 
 // SizeFlag writes a size as a flag takes it, "20G": exact, in the largest unit

@@ -1,6 +1,7 @@
 package amount
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestParsePercent(t *testing.T) {
 
 func TestForPeople(t *testing.T) {
 	for want, got := range map[string]string{
-		"0 B": Size(-1), "20 GiB": Size(20 << 30), "1.5 KiB": Size(1536),
+		"0 B": Size(-1), "1023 B": Size(1023), "20 GiB": Size(20 << 30), "1.5 KiB": Size(1536), "1.0 MiB": Size(1<<20 - 1), "8.0 EiB": Size(math.MaxInt64),
 		"0s": Age(-time.Second), "59s": Age(59 * time.Second), "3h": Age(3*time.Hour + 59*time.Minute),
 		"47h": Age(47 * time.Hour), "2d": Age(48 * time.Hour), "12m": Age(12 * time.Minute),
 	} {
