@@ -19,6 +19,8 @@ type object struct {
 	made  map[string]bool // sums of all that anybody offered
 	acked string          // what was acknowledged in this round, or absent
 	lives bool            // acked means something
+
+	theirs string // what another host has published, or absent
 }
 
 // object gives the record of a key.
@@ -61,6 +63,7 @@ func (l *lane) offer(p *plan) {
 	}
 	for _, th := range p.theirs {
 		l.object(th.key).made[th.sum] = true
+		l.object(th.key).theirs = th.sum
 	}
 	for _, key := range l.keysOf(p) {
 		l.object(key).lives = false
@@ -104,8 +107,14 @@ func (l *lane) account(p *plan, old map[string]map[string]bool) {
 		}
 	}
 	for _, th := range p.theirs {
-		l.object(th.key).may = map[string]bool{th.sum: true}
-		l.object(th.key).lives = false
+		o := l.object(th.key)
+		switch {
+		case !l.alone:
+			o.may, o.lives = map[string]bool{th.sum: true}, false
+		case !o.lives: // else ours stays ours, here
+			o.may[th.sum] = true
+			delete(o.may, absent)
+		}
 	}
 }
 
@@ -176,6 +185,10 @@ func (l *lane) far(key string) string {
 // they may have, and learns from it.
 func (l *lane) compare(p *plan, keys []string, near map[string]string) {
 	l.t.Helper()
+	if l.alone {
+		l.compareAlone(p, keys, near)
+		return
+	}
 	for _, key := range keys {
 		o, far := l.object(key), l.far(key)
 		switch {
@@ -188,6 +201,22 @@ func (l *lane) compare(p *plan, keys []string, near map[string]string) {
 		if archive, ok := strings.CutSuffix(key, sstate.SideSig); ok && far != absent && l.far(archive) == absent {
 			l.t.Errorf("round %d: %s is on the remote without its archive", p.round, key)
 		}
+	}
+}
+
+// compareAlone is compare of a mount that keeps to itself what it does: the
+// remote has what others have published, and nothing of ours.
+func (l *lane) compareAlone(p *plan, keys []string, near map[string]string) {
+	l.t.Helper()
+	for _, key := range keys {
+		o := l.object(key)
+		if !o.may[near[key]] {
+			l.t.Errorf("round %d: %s: the mount has %q, want one of %v", p.round, key, near[key], options(o.may))
+		}
+		if far := l.far(key); far != o.theirs {
+			l.t.Errorf("round %d: %s: the remote has %q, want %q", p.round, key, far, o.theirs)
+		}
+		o.may = map[string]bool{near[key]: true}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,8 @@ type plan struct {
 	death  death
 	hidden bool // the remote is away while they work
 	power  bool // the power fails with the daemon
+	rewind int  // answers until the moment to which it sets back what is on disk; negative: to none
+	refuse bool // the remote takes nothing while they work
 	clean  bool // the daemon stopped by itself after all
 	steps  [][]*step
 	theirs []theirs // what another host has published just before
@@ -91,6 +94,8 @@ func (l *lane) draw(round int) *plan {
 	d.p.death = l.drawDeath(d.r)
 	d.p.power = l.power && d.r.IntN(2) == 0
 	d.p.hidden = d.r.IntN(4) == 0 && !d.p.death.needsRemote()
+	d.p.refuse = !l.isServed() && (d.p.death.needsRefusal() || d.r.IntN(8) == 0 && !d.p.hidden && !d.p.death.needsRemote())
+	d.p.drawRewind(d.r)
 	favourite := d.p.death.favours()
 	for i := range publishers {
 		var steps []*step
@@ -371,6 +376,9 @@ type lane struct {
 	logged  int64 // length of the daemon's log when it was last looked at
 	acked   int   // publishes and removals that were acknowledged, in all rounds
 	lost    int   // of them, with the power, and said so
+	cuts    int   // power cuts
+	rewinds int   // of them, that set back the names of the cache
+	rewound int   // names that came back so, or became again what they were
 }
 
 // laneKind is a kind of remote and a way of publishing.
@@ -378,6 +386,20 @@ type laneKind struct {
 	name  string
 	place place
 	flags []string
-	power bool // it fails, too
-	data  bool // --durability=data
+	power bool           // it fails, too
+	data  bool           // --durability=data
+	alone bool           // --read-only: what is published stays here
+	rare  bool           // its rounds are long, and few
+	visit *regexp.Regexp // the points to die at; nil: all that a directory leads to
 }
+
+// share is how many of a lane's rounds it plays.
+func (k laneKind) share(rounds int) int {
+	if k.rare {
+		return rounds / 4
+	}
+	return rounds
+}
+
+// isServed tells whether the remote is a server.
+func (k laneKind) isServed() bool { return k.place.kind != "" }

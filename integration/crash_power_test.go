@@ -108,10 +108,13 @@ func (d *disk) hasName(path, cache string) bool {
 // disk go, whole or in part, or stay. Names that are not go from some moment on:
 // file systems journal them in their order. The next daemon runs under another
 // kernel. It returns the damaged objects that still have a name.
-func (l *lane) cutPower(r *rand.Rand) (damaged map[string]bool) {
+func (l *lane) cutPower(r *rand.Rand, ph *photo) (damaged map[string]bool) {
 	l.t.Helper()
+	l.cuts++
 	l.disk.catchUp(l.t, true)
-	l.forget(r)
+	if !l.rewind(ph) {
+		l.forget(r)
+	}
 	files, damaged := map[string]bool{}, map[string]bool{}
 	for _, path := range l.cachePaths() {
 		id := failpoint.Identity(path)
@@ -159,7 +162,7 @@ func (l *lane) forget(r *rand.Rand) {
 	// Whatever is done begins with a name in the queue; the clock of a file system
 	// stands still for milliseconds.
 	later := func(path string) int {
-		if l.room(path) == "queue" {
+		if room := l.room(path); room == "queue" || room == "pinned" {
 			return 0
 		}
 		return 1
@@ -168,10 +171,25 @@ func (l *lane) forget(r *rand.Rand) {
 		return cmp.Or(cmp.Compare(changed(l.t, a), changed(l.t, b)), cmp.Compare(later(a), later(b)))
 	})
 	for _, path := range loose[r.IntN(len(loose)):] {
-		if err := os.Remove(path); err != nil {
-			l.t.Fatal(err)
+		if was := l.disk.formerly(path); was != "" {
+			l.must(os.MkdirAll(filepath.Dir(was), 0o775))
+			l.must(os.Rename(path, was))
+			continue
+		}
+		l.must(os.Remove(path))
+	}
+}
+
+// formerly is the name that a file has on disk and has lost: it was renamed. It
+// is "" for one that is new.
+func (d *disk) formerly(path string) string {
+	file := fileOf(failpoint.Identity(path))
+	for was, id := range d.names {
+		if _, err := os.Lstat(was); id == file && os.IsNotExist(err) {
+			return was
 		}
 	}
+	return ""
 }
 
 // changed is when a file's inode was changed last, in nanoseconds since 1970.
@@ -275,12 +293,16 @@ func (l *lane) before(p *plan) map[string]map[string]bool {
 // before the round, unless the remote has the new one, or with --durability=data
 // its publish was acknowledged.
 func (l *lane) loosen(p *plan, old map[string]map[string]bool) {
+	if l.alone {
+		l.loosenAlone()
+	}
 	for _, key := range l.keysOf(p) {
 		was, ok := old[key]
+		o, far := l.object(key), l.far(key)
 		if !ok {
+			o.may[far] = o.may[far] || l.alone // ours may be lost, theirs is there
 			continue
 		}
-		o, far := l.object(key), l.far(key)
 		if l.data && o.lives && o.acked != absent {
 			continue
 		}
@@ -289,9 +311,22 @@ func (l *lane) loosen(p *plan, old map[string]map[string]bool) {
 			may[s] = true
 		}
 		for s := range was {
-			may[s] = may[s] || far == absent || was[far]
+			may[s] = may[s] || far == absent || was[far] || l.alone
 		}
 		o.may = may
+	}
+}
+
+// loosenAlone allows the loss of what is nowhere else, and was not on disk: it
+// may be of an earlier round.
+func (l *lane) loosenAlone() {
+	l.disk.catchUp(l.t, true)
+	for _, key := range l.keys {
+		path := filepath.Join(l.m.cache, "pinned", key)
+		if id := failpoint.Identity(path); id == "" || !l.disk.contents[id] || !l.disk.hasName(path, l.m.cache) {
+			o := l.object(key)
+			o.may[absent], o.may[o.theirs] = true, true
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sstatefs/integration/servers"
 	"sstatefs/remote"
 )
 
@@ -30,6 +31,8 @@ func laneKinds() []laneKind {
 		{name: "through-indexed", place: indexed(), flags: small("--publish=through")},
 		{name: "queue-power-data", place: directory(), flags: small("--publish=queue", "--durability=data"), power: true, data: true},
 		{name: "queue-power", place: indexed(), flags: small("--publish=queue"), power: true},
+		{name: "read-only", place: indexed(), flags: small("--read-only"), power: true, alone: true, visit: visitedAlone},
+		{name: "touch-by-put", place: place{name: "nginx", kind: servers.Nginx}, flags: small("--publish=queue"), visit: visitedByPut, rare: true},
 	}
 }
 
@@ -54,7 +57,7 @@ func TestCrash(t *testing.T) {
 				t.Parallel()
 				l := newLane(t, kind, i, seed)
 				l.program, l.tour = program, tr
-				l.run((*crashRoundsFlag + i) / len(kinds))
+				l.run(kind.share((*crashRoundsFlag + i) / len(kinds)))
 			})
 		}
 	})
@@ -85,6 +88,7 @@ func newLane(t *testing.T, kind laneKind, number int, seed uint64) *lane {
 		point: l.s.mkdir("mnt-a", 0o755), cache: l.s.mkdir("cache-a", 0o755),
 	}
 	l.s.mounts = append(l.s.mounts, l.m)
+	t.Cleanup(l.admit)
 	if kind.power {
 		l.disk = newDisk(l.s.path("syncs"))
 	}
@@ -111,7 +115,8 @@ func (l *lane) run(rounds int) {
 		}
 	}
 	l.finish(rounds)
-	l.t.Logf("%d rounds in %v: %d objects, %d acknowledged, %d of them lost with the power", rounds, time.Since(start).Round(time.Millisecond), len(l.keys), l.acked, l.lost)
+	l.t.Logf("%d rounds in %v: %d objects, %d acknowledged, %d of them lost with the power; %d of %d power cuts changed %d names back",
+		rounds, time.Since(start).Round(time.Millisecond), len(l.keys), l.acked, l.lost, l.rewinds, l.cuts, l.rewound)
 }
 
 // play plays one round: the daemon of the last one gives way to one that will
@@ -128,11 +133,13 @@ func (l *lane) play(p *plan) {
 		l.startArmed(p)
 	}
 	l.work(p)
+	ph := l.photograph(p)
 	p.clean = l.die(p)
 	l.await(p)
 	if p.hidden {
 		l.s.show()
 	}
+	l.admit()
 	l.account(p, old)
 	if !l.isUnchecked() {
 		l.mustBeWhole(p, l.m.cache+"/objects")
@@ -144,14 +151,17 @@ func (l *lane) play(p *plan) {
 	}
 	if p.power {
 		l.loosen(p, old)
-		damaged = l.cutPower(rand.New(rand.NewPCG(l.seed, uint64(p.round))))
+		if p.clean {
+			ph = nil
+		}
+		damaged = l.cutPower(rand.New(rand.NewPCG(l.seed, uint64(p.round))), ph)
 	}
 	l.logged = fileSize(l.m.logFile())
 	l.recover(p)
 	l.settle(p)
 	l.lossIsTold(p, damaged)
 	if l.t.Failed() {
-		l.t.Logf("round %d: killed %v, hidden %v, power %v, clean %v", p.round, p.death, p.hidden, p.power, p.clean)
+		l.t.Logf("round %d: killed %v, hidden %v, refused %v, power %v, clean %v", p.round, p.death, p.hidden, p.refuse, p.power, p.clean)
 	}
 }
 
@@ -177,6 +187,9 @@ func (l *lane) work(p *plan) {
 	}
 	if p.hidden {
 		l.s.hide()
+	}
+	if p.refuse {
+		l.refuse()
 	}
 	l.answers.Store(0)
 	for i, w := range l.workers {
@@ -268,16 +281,22 @@ func (l *lane) finish(rounds int) {
 	for _, name := range old {
 		_ = os.Chtimes(filepath.Join(l.s.remote, name), then, then) // one that is being written may have gone
 	}
-	l.s.mustAs(l.m.uid, l.program, "clean", "--max-age=365d", l.m.point)
+	if !l.alone {
+		l.s.mustAs(l.m.uid, l.program, "clean", "--max-age=365d", l.m.point)
+	}
 	l.mustBeWhole(end, l.s.remote)
 	l.m.stop()
-	if left := l.temporaries(); len(left) > 0 {
+	if left := l.temporaries(); len(left) > 0 && !l.isServed() { // nginx shows them to nobody
 		l.t.Errorf("clean and a stop leave %v", left)
 	}
 	l.t.Logf("%d temporaries were left on the remote", len(old))
+	rooms := []string{"objects", "index", "sums", "broken"}
+	if l.alone {
+		rooms = append(rooms, "pinned", "removed")
+	}
 	for _, name := range files(l.t, l.m.cache) {
 		room, _, below := strings.Cut(name, "/")
-		if strings.HasSuffix(name, ".new") || below && !slices.Contains([]string{"objects", "index", "sums", "broken"}, room) {
+		if strings.HasSuffix(name, ".new") || below && !slices.Contains(rooms, room) {
 			l.t.Errorf("left in the cache: %s", name)
 		}
 	}

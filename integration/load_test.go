@@ -17,7 +17,7 @@ var (
 )
 
 const (
-	loadInCI    = 40 * time.Second
+	loadInCI    = time.Minute
 	loadShort   = 8 * time.Second // with -short, and with the race detector
 	loadClients = 64
 	loadObjects = 20_000

@@ -1,9 +1,14 @@
 package integration
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func TestPublishUnsigned(t *testing.T) {
@@ -200,5 +205,59 @@ func TestMkdirRace(t *testing.T) {
 			}
 			a.want("", "stat", dir)
 		}
+	}
+}
+
+// TestOpenWhileReplaced opens a signature by its name while others replace it all
+// the time: one content or another is there at any moment, and open(2) finds it.
+func TestOpenWhileReplaced(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.mount("a", "--publish=queue")
+	key := archives("zlib", 1)[0] + ".siginfo"
+	replace := func(from string, n int) error {
+		tmp := m.path(filepath.Dir(key), fmt.Sprintf("sigtask.%s%d", from, n))
+		if err := os.WriteFile(tmp, []byte(tmp), 0o664); err != nil {
+			return err
+		}
+		return os.Rename(tmp, m.path(key))
+	}
+	if err := os.MkdirAll(filepath.Dir(m.path(key)), 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace("first", 0); err != nil {
+		t.Fatal(err)
+	}
+	var writers, readers errgroup.Group
+	done := make(chan struct{})
+	for _, from := range []string{"a", "b", "c"} {
+		writers.Go(func() error {
+			for n := range 60 {
+				if err := replace(from, n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for range 2 {
+		readers.Go(func() error {
+			for {
+				text, err := os.ReadFile(m.path(key))
+				if err != nil || !strings.HasPrefix(string(text), m.point) {
+					return fmt.Errorf("read %q: %w", text, err)
+				}
+				select {
+				case <-done:
+					return nil
+				default:
+				}
+			}
+		})
+	}
+	err := writers.Wait()
+	close(done)
+	if err := errors.Join(err, readers.Wait()); err != nil {
+		t.Error(err)
 	}
 }

@@ -26,10 +26,13 @@ type fixture struct {
 
 const fixtures = "testdata/upgrade"
 
-// earlier is the committed fixture. When the format changes the next is made by
-// go test ./integration -run TestWriteFixture -upgrade.write=format2
-// and this one stays.
-const earlier = "format1"
+// The committed fixtures. When the format changes the next is made by
+// go test ./integration -run TestWriteFixture -upgrade.write=format3
+// and these stay.
+const (
+	first   = "format1"
+	current = "format2"
+)
 
 // TestWriteFixture writes the fixture of this version, if asked to.
 func TestWriteFixture(t *testing.T) {
@@ -114,16 +117,17 @@ func (s *site) publishSmall(m *mount, signatures, archives []string) map[string]
 // TestUpgrade mounts a cache directory that an earlier version has left: what it
 // holds is served, what it was to send is sent, and nothing else is lost.
 func TestUpgrade(t *testing.T) {
-	change := map[string]func(*testing.T, string){
-		earlier:         func(*testing.T, string) {},
-		"0.1":           asOfFirst,
-		"another index": otherMemories,
-	}
-	for name, change := range change {
+	asItIs := func(*testing.T, string) {}
+	for name, c := range map[string]struct {
+		fixture string
+		change  func(*testing.T, string)
+	}{
+		"format 2": {current, asItIs}, "format 1": {first, asItIs}, "0.1": {first, asOfFirst}, "another index": {current, otherMemories},
+	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			s := newSiteOn(t, indexed())
-			f, m := unpackFixture(t, s, change)
+			f, m := unpackFixture(t, s, c.fixture, c.change)
 			m.restart()
 			m.flush()
 			want := merge(t, f.Sent, f.Queued)
@@ -137,7 +141,7 @@ func TestUpgrade(t *testing.T) {
 					t.Errorf("scratch %s reads %q, want %q", path, got, content)
 				}
 			}
-			if name == earlier {
+			if c.fixture == current && name != "another index" {
 				f.isRemembered(t, s, m)
 			}
 			m.mustCount("queue.objects", 0, "queue.held", 0)
@@ -172,14 +176,14 @@ func (f *fixture) isRemembered(t *testing.T, s *site, m *mount) {
 
 // unpackFixture makes the fixture the cache of a mount that is to be started,
 // and the remote what the fixture knows of it.
-func unpackFixture(t *testing.T, s *site, change func(*testing.T, string)) (*fixture, *mount) {
+func unpackFixture(t *testing.T, s *site, name string, change func(*testing.T, string)) (*fixture, *mount) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(fixtures, earlier+".json"))
+	text, err := os.ReadFile(filepath.Join(fixtures, name+".json"))
 	f := &fixture{}
 	if err == nil {
 		err = json.Unmarshal(text, f)
 	}
-	tar, e := filepath.Abs(filepath.Join(fixtures, earlier+".tar.gz"))
+	tar, e := filepath.Abs(filepath.Join(fixtures, name+".tar.gz"))
 	if err != nil || e != nil {
 		t.Fatal(err, e)
 	}

@@ -5,6 +5,8 @@
 #   deps.sh packages  what the tests need too, from Debian
 #   deps.sh test      and the servers of the tests that Debian lacks, built
 #                     into ${SSTATEFS_TEST_BIN:-~/.cache/sstatefs-servers}
+#   deps.sh bench     and what the benchmarks compare with; "packages bench" is
+#                     the part of it that is from Debian
 #
 # root installs packages; an ordinary user is told the line to type. When
 # nothing is missing it does nothing and is quick.
@@ -37,6 +39,10 @@ if [ "$1" != run ]; then
 	need libnginx-mod-http-dav-ext /usr/lib/nginx/modules/ngx_http_dav_ext_module.so
 fi
 
+case $* in
+*bench) need s3fs s3fs ;;
+esac
+
 # Without udev /dev/fuse may have been made 0600; Debian's rule makes it 0666.
 closed=
 if [ -c /dev/fuse ] && [ "$(stat -c %a /dev/fuse)" = 600 ]; then
@@ -46,7 +52,11 @@ fi
 # An ordinary user has the packages installed by somebody else.
 tell() {
 	[ -n "$missing$closed" ] || return 0
-	if [ "$1" = run ]; then what=run; else what=packages; fi
+	case $1 in
+	run) what=run ;;
+	bench) what="packages bench" ;;
+	*) what=packages ;;
+	esac
 	echo "something is missing on this machine; type this line, then try again:" >&2
 	echo "    sudo $(cd "$(dirname "$0")" && pwd)/deps.sh $what" >&2
 	echo "It installs:${missing:- nothing}${closed:+; and sets /dev/fuse to 0666}" >&2
@@ -92,6 +102,6 @@ if [ -n "$closed" ] && [ "$(id -u)" = 0 ] && [ "$1" != run ]; then
 	echo "setting /dev/fuse to 0666, as the udev rule of fuse3 does" >&2
 	chmod 0666 /dev/fuse
 fi
-if [ "$1" = test ]; then
+if [ "$1" = test ] || [ "$1" = bench ]; then
 	exec "$(dirname "$0")/servers.sh"
 fi

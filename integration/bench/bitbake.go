@@ -130,8 +130,10 @@ func publishSiginfo(dir string, f file) error {
 // write writes the content in parts and closes.
 func (f file) write(w *os.File) error {
 	_, err := w.Write(f.head[:])
-	for at := 0; at < len(f.body) && err == nil; at += part {
-		_, err = w.Write(f.body[at:min(len(f.body), at+part)])
+	for _, b := range f.parts {
+		for at := 0; at < len(b) && err == nil; at += part {
+			_, err = w.Write(b[at:min(len(b), at+part)])
+		}
 	}
 	if e := w.Close(); err == nil {
 		err = e
@@ -139,34 +141,66 @@ func (f file) write(w *os.File) error {
 	return err
 }
 
-// available is the availability check of an object that is there.
+// available is the availability check of an object that is there and has no
+// .sig.
 func available(dir string, o object) error {
-	for _, key := range []string{o.archive.key, o.siginfo.key} {
-		if err := touch(filepath.Join(dir, key)); err != nil {
-			return err
-		}
+	archive := filepath.Join(dir, o.archive.key)
+	if err := touch(archive); err != nil {
+		return err
 	}
-	return nil
+	if err := statAbsent(archive + ".sig"); err != nil {
+		return err
+	}
+	return touch(filepath.Join(dir, o.siginfo.key))
 }
 
 // touch looks a file up and says that it is used.
 func touch(name string) error {
+	if err := stat(name); err != nil {
+		return err
+	}
+	return use(name)
+}
+
+func stat(name string) error {
 	var st unix.Stat_t
 	if err := unix.Stat(name, &st); err != nil {
 		return fmt.Errorf("stat %s: %w", name, err)
 	}
+	return nil
+}
+
+// use says that a file is used.
+func use(name string) error {
 	if err := unix.UtimesNanoAt(unix.AT_FDCWD, name, nil, 0); err != nil {
 		return fmt.Errorf("utimensat %s: %w", name, err)
 	}
 	return nil
 }
 
-// restore reads an archive and touches it, as a setscene task does.
-func restore(dir string, f file, buf []byte) error {
-	name := filepath.Join(dir, f.key)
-	if err := readAll(name, f, buf); err != nil {
+// restore looks for an archive, reads it and touches what is there of the
+// object, as a setscene task does.
+func restore(dir string, o object, buf []byte) error {
+	name := filepath.Join(dir, o.archive.key)
+	for range 2 {
+		if err := stat(name); err != nil {
+			return err
+		}
+	}
+	if err := readAll(name, o.archive, buf); err != nil {
 		return err
 	}
+	if err := touchTwice(name); err != nil {
+		return err
+	}
+	if err := statAbsent(name + ".sig"); err != nil {
+		return err
+	}
+	return touchTwice(filepath.Join(dir, o.siginfo.key))
+}
+
+// touchTwice is touch and touch --no-dereference.
+func touchTwice(name string) error {
 	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0o666)
 	if err != nil {
 		return err

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // workers is how many publish and restore at a time.
@@ -34,7 +32,10 @@ type contender interface {
 	stat(key string) error          // of an absent name
 	publish(ctx context.Context, o object) error
 	settle(objects []object) error // returns when all is at the server
-	restore(ctx context.Context, f file) error
+	restore(ctx context.Context, o object) error
+	first(ctx context.Context, f file) error // returns with the first bytes
+	whole(ctx context.Context, f file) error
+	share() int // it is asked for one in so many names: more would take too long
 }
 
 // folder is a contender that works in a directory: a plain one, or a mount.
@@ -45,6 +46,7 @@ type folder struct {
 	cache string                                     // removed before every start
 	mount func(ctx context.Context) (*daemon, error) // nil for a plain directory
 	wait  func(d *daemon, objects []object) error    // for what is sent later, may be nil
+	slow  bool                                       // a name costs it several requests
 	run   *daemon
 }
 
@@ -53,7 +55,7 @@ func (f *folder) start(ctx context.Context) (err error) {
 		return nil
 	}
 	for _, dir := range []string{f.point, f.cache} {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil { // a cache that others can write to is refused
 			return err
 		}
 	}
@@ -82,28 +84,18 @@ func (f *folder) stop() {
 func (f *folder) remote() string { return f.data }
 
 func (f *folder) check(objects []object) error {
-	for _, o := range objects {
-		if err := available(f.point, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return parallel(context.Background(), workers, len(objects), func(i int) error { return available(f.point, objects[i]) })
 }
 
 func (f *folder) prepare(objects []object) error {
-	for _, o := range objects {
-		if err := f.stat(o.archive.key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return parallel(context.Background(), workers, len(objects), func(i int) error { return f.stat(objects[i].archive.key) })
 }
 
 func (f *folder) stat(key string) error { return statAbsent(filepath.Join(f.point, key)) }
 
 func (f *folder) publish(_ context.Context, o object) error { return publish(f.point, o) }
 
-func (f *folder) restore(_ context.Context, o file) error {
+func (f *folder) restore(_ context.Context, o object) error {
 	return restore(f.point, o, make([]byte, part))
 }
 
@@ -114,87 +106,23 @@ func (f *folder) settle(objects []object) error {
 	return f.wait(f.run, objects)
 }
 
-// plainFolder is the folder that the server serves, with no server between.
-func plainFolder(e endpoint) *folder { return &folder{point: e.data, data: e.data} }
-
-// sstatefsMount mounts with the defaults.
-func sstatefsMount(dir, binary string, e endpoint) *folder {
-	f := &folder{index: true, point: filepath.Join(dir, "mnt"), data: e.data, cache: filepath.Join(dir, "cache")}
-	f.mount = func(ctx context.Context) (*daemon, error) {
-		return startDaemon(ctx, f.point, e.environment(), binary, "mount", "--log-level=warn", "--min-free=1M",
-			"--cache-dir", f.cache, e.address(), f.point)
+func (f *folder) first(_ context.Context, o file) error {
+	r, err := os.Open(filepath.Join(f.point, o.key))
+	if err != nil {
+		return err
 	}
-	return f
+	defer r.Close()
+	_, err = r.Read(make([]byte, 4096))
+	return err
 }
 
-// address is the remote as sstatefs takes it.
-func (e endpoint) address() string {
-	if !e.s3 {
-		return e.url.String()
-	}
-	query := url.Values{"endpoint": {e.url.String()}, "region": {e.region}, "path_style": {"true"}}
-	return "s3://" + e.bucket + "?" + query.Encode()
+func (f *folder) whole(_ context.Context, o file) error {
+	return readAll(filepath.Join(f.point, o.key), o, make([]byte, 128<<10))
 }
 
-// environment is where both programs find the keys.
-func (e endpoint) environment() []string {
-	if !e.s3 {
-		return nil
+func (f *folder) share() int {
+	if f.slow {
+		return 20
 	}
-	return []string{"AWS_ACCESS_KEY_ID=" + e.access, "AWS_SECRET_ACCESS_KEY=" + e.secret, "AWS_EC2_METADATA_DISABLED=true"}
-}
-
-// rcloneMount mounts as tuned for this workload: writes are cached, folders
-// are believed for an hour, requests are not paced, more than the usual four
-// files are sent at a time, and a written file waits a second for its final
-// name instead of five: sent under the temporary one it is copied later.
-func rcloneMount(dir, binary string, e endpoint) *folder {
-	f := &folder{point: filepath.Join(dir, "mnt-rclone"), data: e.data, cache: filepath.Join(dir, "cache-rclone")}
-	f.mount = func(ctx context.Context) (*daemon, error) {
-		args := append([]string{binary, "mount"}, e.rcloneRemote()...)
-		args = append(args, f.point, "--config=/dev/null", "--cache-dir", f.cache,
-			"--vfs-cache-mode=writes", "--dir-cache-time=1h", "--vfs-write-back=1s", "--transfers=16", "--checkers=16")
-		return startDaemon(ctx, f.point, e.environment(), args...)
-	}
-	f.wait = func(d *daemon, objects []object) error { return waitSent(d, e.data, objects) }
-	return f
-}
-
-// rcloneRemote is the remote as rclone takes it. It would ask S3 for the time
-// that it stored with each object; the server's is enough here.
-func (e endpoint) rcloneRemote() []string {
-	if !e.s3 {
-		return []string{":webdav:", "--webdav-url=" + e.url.String(), "--webdav-vendor=other", "--webdav-pacer-min-sleep=0"}
-	}
-	return []string{":s3:" + e.bucket, "--s3-provider=Other", "--s3-endpoint=" + e.url.String(), "--s3-region=" + e.region,
-		"--s3-env-auth", "--use-server-modtime"}
-}
-
-// sendLimit bounds the wait for what a mount sends behind.
-const sendLimit = 3 * time.Minute
-
-// waitSent waits until the server's folder has every file in full size.
-func waitSent(d *daemon, data string, objects []object) error {
-	deadline := time.Now().Add(sendLimit)
-	for _, o := range objects {
-		for _, f := range []file{o.archive, o.siginfo} {
-			for !sent(data, f) {
-				if time.Now().After(deadline) {
-					return fmt.Errorf("%s: not at the server after %v", f.key, sendLimit)
-				}
-				select {
-				case <-d.done:
-					return fmt.Errorf("the mount ended: %w", d.err)
-				case <-time.After(5 * time.Millisecond):
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// sent tells whether the server has a file.
-func sent(data string, f file) bool {
-	fi, err := os.Stat(filepath.Join(data, f.key))
-	return err == nil && fi.Size() == int64(f.size())
+	return 1
 }

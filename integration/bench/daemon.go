@@ -88,30 +88,6 @@ func (d *daemon) stop() {
 	}
 }
 
-// memory is how much of the daemon is in memory now, in bytes.
-func (d *daemon) memory() (rss int64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
-	_, err = fmt.Sscan(after, &rss)
-	return rss << 10, err
-}
-
-// cpu is how long the daemon has computed.
-func (d *daemon) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// Fields 14 and 15, in ticks of 10 ms; the name, field 2, may hold spaces.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var user, system int64
-	_, err = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
-	return time.Duration(user+system) * 10 * time.Millisecond, err
-}
-
 // status asks a mount of sstatefs.
 func (d *daemon) status(ctx context.Context) (ctl.Status, error) {
 	client, err := ctl.ThisHost().Dial(d.point)
@@ -149,10 +125,16 @@ func (d *daemon) waitListed(ctx context.Context) (objects int64, err error) {
 }
 
 // flush waits until a mount of sstatefs has sent everything.
-func (d *daemon) flush(binary string) error {
-	out, err := exec.Command(binary, "flush", d.point).CombinedOutput()
+func (d *daemon) flush(binary string) error { return d.ask(binary, "flush") }
+
+// refresh lists the remote of a mount of sstatefs.
+func (d *daemon) refresh(binary string) error { return d.ask(binary, "refresh") }
+
+// ask runs a command on a mount of sstatefs.
+func (d *daemon) ask(binary, verb string) error {
+	out, err := exec.Command(binary, verb, d.point).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("flush: %w: %s", err, out)
+		return fmt.Errorf("%s: %w: %s", verb, err, out)
 	}
 	return nil
 }

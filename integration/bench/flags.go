@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -42,11 +43,11 @@ func readFlags() (options, error) {
 	o := options{out: os.Stdout}
 	only := flag.String("only", "", "run the cases whose `name` matches: \"local touch\", \"apache 20ms publish\", \"listing 0s\"")
 	kinds := flag.String("servers", "versitygw,apache,apache-deep", "servers of the network cases; nginx and rclone-webdav are known too")
-	without := flag.String("without", "", "contenders that do not run: \"rclone\" saves most of the time")
-	rtts := flag.String("rtt", "0,20ms", "round trip times of the network")
+	without := flag.String("without", "", "contenders that do not run: \"rclone,s3fs\" saves most of the time")
+	rtts := flag.String("rtt", "20ms", "round trip times of the network")
 	flag.BoolVar(&o.quick, "quick", false, "small cases, a few minutes: good to see that all works, too small for the targets")
-	flag.IntVar(&o.pairs, "pairs", 7, "pairs per local case, at least 5")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds per network case")
+	flag.IntVar(&o.pairs, "pairs", 0, "rounds per local case, at least 5 (default 7, quick 5)")
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds per network case (default 5, quick 1)")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where to work: the disk that is measured")
 	flag.StringVar(&o.keep, "keep", "", "a folder on the disk of -dir where the objects of the index case stay for the next run")
 	flag.StringVar(&o.binary, "binary", "", "the sstatefs to measure (default: built from this tree)")
@@ -57,10 +58,13 @@ func readFlags() (options, error) {
 	if flag.NArg() > 0 {
 		return o, fmt.Errorf("what is %q? see -help", flag.Arg(0))
 	}
+	pairs, rounds := 7, 5
 	if o.quick {
-		o.pairs, o.rounds, o.tree, o.objects, o.files = 5, 1, min(o.tree, 5000), min(o.objects, 20_000), min(o.files, 40)
+		pairs, rounds = 5, 1
+		o.tree, o.objects, o.files = min(o.tree, 5000), min(o.objects, 20_000), min(o.files, 40)
 	}
-	o.pairs = max(o.pairs, 5)
+	o.pairs = max(cmp.Or(o.pairs, pairs), 5)
+	o.rounds = cmp.Or(o.rounds, rounds)
 	o.without = strings.Split(*without, ",")
 	err := o.parse(*only, *kinds, *rtts)
 	return o, err

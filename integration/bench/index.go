@@ -20,21 +20,29 @@ type index struct {
 	dir    string
 	rclone string
 	absent generator
+	keys   []string // what is in the bucket
 	e      endpoint
 }
 
 // indexResult is what the rounds over one link gave.
 type indexResult struct {
-	listed, rclone []time.Duration // until all names were known
-	remounted      []time.Duration // from the start of a mount that has an index to the answer to its first miss
-	remountCPU     []time.Duration // of the daemon until then
-	rss            int64           // bytes, when all names were known, the largest
-	settled        int64           // the same ten seconds later: garbage is gone
+	mounted, folder []time.Duration // until something is mounted; then the listing of a folder
+	known           []time.Duration // the listing of another folder when all names were known
+	listed, rclone  []time.Duration // until all names were known
+	remounted       []time.Duration // from the start of a mount that has an index to the answer to its first miss
+	remountCPU      []time.Duration // of the daemon until then
+	rss             int64           // bytes, when all names were known, the largest
+	settled         int64           // the same ten seconds later: garbage is gone
 }
 
-// settleTime is when memory is looked at again: what the listing left behind
-// is collected by then.
-const settleTime = 10 * time.Second
+// settle is when memory is looked at again: what the listing left behind is
+// collected by then.
+func (o options) settle() time.Duration {
+	if o.quick {
+		return 3 * time.Second
+	}
+	return 10 * time.Second
+}
 
 // runIndex measures how long a mount needs to know a large bucket, against
 // rclone listing it.
@@ -45,10 +53,10 @@ func runIndex(ctx context.Context, o options, dir string) (err error) {
 			rtts = append(rtts, rtt)
 		}
 	}
-	if len(rtts) == 0 {
+	if len(rtts) == 0 && !o.wants("commands") && !o.wants("cache") {
 		return nil
 	}
-	x := &index{o: o, dir: dir, rclone: filepath.Join(servers.Programs(), "rclone"), absent: newGenerator(nil, 2)}
+	x := &index{o: o, dir: dir, rclone: filepath.Join(servers.Programs(), "rclone"), absent: newGenerator(nil, 2), keys: newGenerator(nil, 1).treeKeys(o.objects)}
 	s := &site{}
 	defer func() { err = errors.Join(err, s.close()) }()
 	srv, err := s.start(servers.Versitygw)
@@ -56,7 +64,7 @@ func runIndex(ctx context.Context, o options, dir string) (err error) {
 		return err
 	}
 	t := newTree(o, dir, fmt.Sprint("objects-", o.objects), func(ctx context.Context, dir string) error {
-		return fill(ctx, dir, newGenerator(nil, 1).treeKeys(o.objects))
+		return fill(ctx, dir, x.keys)
 	})
 	if err := t.lend(ctx, s, srv); err != nil {
 		return err
@@ -67,7 +75,7 @@ func runIndex(ctx context.Context, o options, dir string) (err error) {
 			return fmt.Errorf("index: %w", err)
 		}
 	}
-	return nil
+	return x.scale(ctx, srv)
 }
 
 func (x *index) runLink(ctx context.Context, srv *servers.Server, rtt time.Duration) (err error) {
@@ -130,6 +138,10 @@ func (x *index) listMount(ctx context.Context, r *indexResult) error {
 	if err := f.start(ctx); err != nil {
 		return err
 	}
+	r.mounted = append(r.mounted, time.Since(begun))
+	if err := x.list(f, 0, &r.folder); err != nil {
+		return err
+	}
 	objects, err := f.run.waitListed(ctx)
 	if err != nil {
 		return err
@@ -138,14 +150,15 @@ func (x *index) listMount(ctx context.Context, r *indexResult) error {
 		return fmt.Errorf("the index is complete with %d objects of %d", objects, x.o.objects)
 	}
 	r.listed = append(r.listed, time.Since(begun))
+	if err := x.list(f, 1, &r.known); err != nil {
+		return err
+	}
 	rss, err := f.run.memory()
 	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(settleTime):
+	if err := pause(ctx, x.o.settle()); err != nil {
+		return err
 	}
 	settled, err := f.run.memory()
 	if err != nil {
@@ -171,20 +184,38 @@ func (x *index) remount(ctx context.Context, f *folder, r *indexResult) error {
 	return err
 }
 
-func (r indexResult) print(o options, rtt time.Duration) {
-	n := netResult{took: map[string][]time.Duration{"rclone": r.rclone, "sstatefs": r.listed}}
-	if len(r.listed) == 0 {
-		fmt.Fprintf(o.out, "rtt %v: rclone lsf -R --fast-list %s\n", rtt, n.median("rclone"))
-		return
+// list lists the folder of the bucket's nth archive.
+func (x *index) list(f *folder, n int, took *[]time.Duration) error {
+	name := filepath.Join(f.point, filepath.Dir(x.keys[4*n]))
+	begun := time.Now()
+	entries, err := os.ReadDir(name)
+	*took = append(*took, time.Since(begun))
+	if err == nil && len(entries) < 2 {
+		err = fmt.Errorf("%s has %d entries", name, len(entries))
 	}
-	fmt.Fprintf(o.out, "rtt %v: all known after %s; rclone lsf -R --fast-list %s; rclone to sstatefs %s\n",
-		rtt, n.median("sstatefs"), n.median("rclone"), n.ratio("rclone", "sstatefs"))
-	fmt.Fprintf(o.out, "    memory of the daemon then %s, %v later %s\n", perObject(r.rss, o.objects), settleTime, perObject(r.settled, o.objects))
-	fmt.Fprintf(o.out, "    mounted again: the first miss answered %s after the start, with %s of CPU time\n",
-		seconds(median(r.remounted)), seconds(median(r.remountCPU)))
+	return err
 }
 
-// perObject is an amount of memory as the target counts it.
-func perObject(rss int64, objects int) string {
-	return fmt.Sprintf("%d MiB (%.0f bytes an object beyond 30 MB)", rss>>20, float64(rss-30e6)/float64(objects))
+func (r indexResult) print(o options, rtt time.Duration) {
+	n := samples{"rclone": r.rclone, "sstatefs": r.listed}
+	fmt.Fprintf(o.out, "\nround trip time %v\n", rtt)
+	if len(r.rclone) > 0 {
+		figure{name: "rclone lsf -R --fast-list", value: durations(r.rclone)}.print(o.out)
+	}
+	if len(r.listed) == 0 {
+		return
+	}
+	within("from the start to a mount", r.mounted, time.Second).print(o.out)
+	figure{name: "ls of one folder right then", value: durations(r.folder)}.print(o.out)
+	figure{name: "from the start until all names are known", value: durations(r.listed)}.print(o.out)
+	if all := n.ratios("sstatefs", "rclone"); len(all) > 0 {
+		figure{"the same, to rclone", spread(all), "within 0.5", all[len(all)/2] <= 0.5}.print(o.out)
+	}
+	figure{name: "ls of another folder when all names are known", value: durations(r.known)}.print(o.out)
+	figure{name: "memory of the daemon then", value: perObject(r.rss, o.objects).value}.print(o.out)
+	settled := perObject(r.settled, o.objects)
+	settled.name = fmt.Sprintf("memory %v later", o.settle())
+	settled.print(o.out)
+	figure{name: "mounted again: from the start to its first miss", value: durations(r.remounted)}.print(o.out)
+	figure{name: "CPU time of the daemon until then", value: durations(r.remountCPU)}.print(o.out)
 }

@@ -3,99 +3,128 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
+	"os/exec"
 	"path/filepath"
-
-	"sstatefs/ctl"
+	"time"
 )
 
-// local is a folder with a plain directory and mounts of directories beside it.
-type local struct {
-	o      options
-	dir    string
-	plain  string
-	mounts map[string]*daemon // through, queue, indexed
+// localCase is one thing that is measured with a directory as the remote.
+type localCase struct {
+	name   string
+	ops    int      // per run
+	ours   string   // the place of sstatefs
+	others []string // the places beside it
+	bound  bound
+	once   func(ctx context.Context, p *place) error            // before the first run, may be nil
+	before func(p *place, round int) error                      // not timed, may be nil
+	run    func(ctx context.Context, p *place, round int) error // is timed
+	after  func(ctx context.Context, p *place, round int) error // not timed, may be nil
 }
 
-func newLocal(ctx context.Context, o options, dir string) (*local, error) {
-	l := &local{o: o, dir: dir, plain: filepath.Join(dir, "plain"), mounts: map[string]*daemon{}}
-	if err := os.Mkdir(l.plain, 0o775); err != nil {
-		return nil, err
-	}
-	for name, v := range map[string]struct{ publish, query string }{
-		"through": {"through", ""}, "queue": {"queue", ""}, "indexed": {"through", "?index=always"},
-	} {
-		m, err := l.mount(ctx, name, v.publish, v.query)
-		if err != nil {
-			l.close()
-			return nil, fmt.Errorf("mount: %w", err)
-		}
-		l.mounts[name] = m
-	}
-	return l, nil
-}
-
-// mount starts a daemon and returns when it answers.
-func (l *local) mount(ctx context.Context, name, publish, query string) (*daemon, error) {
-	remote, point := filepath.Join(l.dir, "remote-"+name), filepath.Join(l.dir, "mnt-"+name)
-	for _, dir := range []string{remote, point} {
-		if err := os.Mkdir(dir, 0o775); err != nil {
-			return nil, err
-		}
-	}
-	return startDaemon(ctx, point, nil, l.o.binary, "mount", "--log-level=error", "--min-free=1M", "--publish="+publish,
-		"--cache-dir", filepath.Join(l.dir, "cache-"+name), "file://"+remote+query, point)
-}
-
-func (l *local) close() {
-	for _, m := range l.mounts {
-		m.stop()
-	}
+// localResult is what the rounds of one local case gave.
+type localResult struct {
+	c     localCase
+	took  samples         // per operation
+	loads map[string]load // by contender, of all rounds
 }
 
 // runLocal measures the cases of which one is wanted, and prints their table.
 func runLocal(ctx context.Context, o options, dir string) error {
-	if !wantsLocal(o) {
+	l := &local{o: o, dir: filepath.Join(dir, "local"), places: map[string]*place{}}
+	var wanted []localCase
+	for _, c := range l.cases() {
+		if o.wants("local " + c.name) {
+			wanted = append(wanted, c)
+		}
+	}
+	if len(wanted) == 0 {
 		return nil
 	}
-	l, err := newLocal(ctx, o, dir)
+	defer l.close()
+	if err := l.build(ctx); err != nil {
+		return err
+	}
+	passthrough, err := l.passthrough(ctx)
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	fmt.Fprintf(o.out, "a directory as the remote, passthrough %s, %d pairs\n\n", l.passthrough(ctx), o.pairs)
-	var results []result
-	for _, c := range l.cases() {
-		if !o.wants("local " + c.name) {
-			continue
-		}
+	fmt.Fprintf(o.out, "a directory as the remote, passthrough %s, %d rounds\n\n", passthrough, o.pairs)
+	headLocal(o.out)
+	for _, c := range wanted {
 		r, err := l.measure(ctx, c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		results = append(results, r)
+		r.print(o.out)
 	}
-	return report(o.out, results)
+	return nil
 }
 
-// wantsLocal tells whether any local case is to run.
-func wantsLocal(o options) bool {
-	for _, c := range (&local{o: o}).cases() {
-		if o.wants("local " + c.name) {
-			return true
+// build makes the folder and the loopback in it.
+func (l *local) build(ctx context.Context) error {
+	l.loopback = filepath.Join(l.dir, "loopback")
+	build := exec.CommandContext(ctx, "go", "build", "-o", l.loopback, "sstatefs/integration/bench/loopback")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// measure runs the rounds of a case. The contenders change their order.
+func (l *local) measure(ctx context.Context, c localCase) (localResult, error) {
+	r := localResult{c: c, took: samples{}, loads: map[string]load{}}
+	var places []*place
+	for _, name := range append([]string{c.ours}, c.others...) {
+		p, err := l.place(ctx, name)
+		if err != nil {
+			return r, err
+		}
+		if c.once != nil {
+			if err := c.once(ctx, p); err != nil {
+				return r, err
+			}
+		}
+		places = append(places, p)
+	}
+	for round := range l.o.pairs {
+		for n := range places {
+			if err := r.round(ctx, places[(n+round)%len(places)], round); err != nil {
+				return r, err
+			}
 		}
 	}
-	return false
+	return r, nil
 }
 
-// passthrough tells whether the kernel reads cached files itself.
-func (l *local) passthrough(ctx context.Context) string {
-	status, err := l.mounts["through"].waitStatus(ctx, func(ctl.Status) bool { return true })
-	switch {
-	case err != nil:
-		return "unknown"
-	case status.Mount.Passthrough:
-		return "on"
+// round runs a case once in one place.
+func (r *localResult) round(ctx context.Context, p *place, round int) error {
+	if r.c.before != nil {
+		if err := r.c.before(p, round); err != nil {
+			return err
+		}
 	}
-	return "off"
+	from, err := p.run.load()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := r.c.run(ctx, p, round); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	took := time.Since(begun)
+	to, err := p.run.load()
+	if err != nil {
+		return err
+	}
+	name := p.name
+	if name == r.c.ours {
+		name = "sstatefs"
+	}
+	r.took[name] = append(r.took[name], took/time.Duration(r.c.ops))
+	sum := r.loads[name]
+	r.loads[name] = load{sum.reads + to.reads - from.reads, sum.cpu + to.cpu - from.cpu}
+	if r.c.after == nil {
+		return nil
+	}
+	return r.c.after(ctx, p, round)
 }

@@ -1,5 +1,6 @@
-// Command bench measures mounts in one run against a plain directory, and over
-// networks against `rclone mount` and against the bare requests.
+// Command bench measures mounts in one run against a plain directory and a bare
+// loopback file system, and over networks against the bare requests, `rclone
+// mount` and s3fs.
 //
 //	go run ./integration/bench [-quick] [-only REGEXP] [-rtt 0,20ms] [-servers ...] ...
 //
@@ -42,6 +43,9 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	// A worker that waits in a system call keeps its P for a while: as many Ps as
+	// workers, so that eight of them are eight threads.
+	runtime.GOMAXPROCS(max(runtime.NumCPU(), workers))
 	dir, err := os.MkdirTemp(o.dir, "sstatefs-bench-")
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	describe(o.out, dir)
-	for _, part := range []func(context.Context, options, string) error{runLocal, runNetwork, runIndex} {
+	for _, part := range []func(context.Context, options, string) error{runLocal, runNetwork, runTouches, runIndex, runProgram} {
 		if err := part(ctx, o, dir); err != nil {
 			return err
 		}

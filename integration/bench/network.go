@@ -11,48 +11,25 @@ import (
 	"sstatefs/integration/servers"
 )
 
-// absentNames is how many names an availability check asks for.
-const absentNames = 5000
-
-// patience is how long a contender's run may take to be repeated.
-const patience = time.Minute
+// patience is how long a contender's run may take to be repeated, peers how
+// often rclone and s3fs run: no target is close to what they do.
+const (
+	patience = time.Minute
+	peers    = 3
+)
 
 // network is the cases over networks.
 type network struct {
 	o       options
 	dir     string
 	rclone  string // the program
-	pool    []byte
+	pool    *pool
 	tree    tree
-	restore []object // in it from the beginning
-	seeds   uint64   // used for names so far
-}
-
-// netCase is one thing that is measured over networks.
-type netCase struct {
-	name       string
-	contenders []string
-	bound      bound
-	run        func(ctx context.Context, c contender, objects []object) (time.Duration, error)
-}
-
-// bound is what a ratio is to be.
-type bound struct {
-	of     string  // the contender that sstatefs is compared with
-	faster float64 // at least this many times as fast
-	slower float64 // at most this many times as slow
-}
-
-func (n *network) cases() []netCase {
-	mounts := []string{"plain", "rclone", "sstatefs"}
-	all := []string{"plain", "raw", "rclone", "sstatefs"}
-	return []netCase{
-		{"start of a fresh mount", mounts[1:], bound{}, n.start},
-		{"absent names, fresh mount", mounts, bound{of: "rclone", faster: 50}, n.absent},
-		{"all names known", mounts[2:], bound{}, n.known},
-		{"publish, 8 writers", all, bound{of: "raw", slower: 1.3}, n.publish},
-		{"restore, 8 readers", all, bound{of: "raw", slower: 1.3}, n.read},
-	}
+	restore []object // in it from the beginning, as are those that follow
+	small   []object
+	large   object
+	summed  object // as large, published by a mount: the server has its checksum where it can
+	seeds   uint64 // used for names so far
 }
 
 // fresh gives a generator of names that nothing has seen.
@@ -63,18 +40,19 @@ func (n *network) fresh() generator {
 
 // runNetwork measures all cases on all servers over all links.
 func runNetwork(ctx context.Context, o options, dir string) error {
-	n := &network{o: o, dir: dir, rclone: filepath.Join(servers.Programs(), "rclone"), pool: newPool()}
-	n.restore = n.fresh().objects(o.files)
-	n.tree = newTree(o, dir, fmt.Sprintf("tree-%d-%d", o.tree, o.files), n.fill)
-	shown := false
-	for _, kind := range o.servers {
-		if !n.wantsServer(kind) {
-			continue
-		}
-		if !shown {
-			headNetwork(o)
-			shown = true
-		}
+	n := &network{o: o, dir: dir, rclone: filepath.Join(servers.Programs(), "rclone")}
+	wanted := slices.DeleteFunc(slices.Clone(o.servers), func(kind servers.Kind) bool { return !n.wantsServer(kind) })
+	if len(wanted) == 0 {
+		return nil
+	}
+	var err error
+	if n.pool, err = newPool(); err != nil {
+		return err
+	}
+	n.make(o)
+	n.tree = newTree(o, dir, fmt.Sprintf("tree-2-%d-%d-%v", o.tree, o.files, o.quick), n.fill)
+	headNetwork(o)
+	for _, kind := range wanted {
 		if err := n.runServer(ctx, kind); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
@@ -82,12 +60,24 @@ func runNetwork(ctx context.Context, o options, dir string) error {
 	return nil
 }
 
+// make makes what the remotes have from the beginning.
+func (n *network) make(o options) {
+	small, large := 1000, 256<<20
+	if o.quick {
+		small, large = 200, 64<<20
+	}
+	n.restore = n.fresh().objects(o.files)
+	n.small = n.fresh().equal(small, smallSize)
+	pair := n.fresh().equal(2, large)
+	n.large, n.summed = pair[0], pair[1]
+}
+
 // fill makes the tree.
 func (n *network) fill(ctx context.Context, dir string) error {
 	if err := fill(ctx, dir, newGenerator(n.pool, 1<<40).treeKeys(n.o.tree)); err != nil {
 		return err
 	}
-	return write(ctx, dir, n.restore)
+	return write(ctx, dir, slices.Concat(n.restore, n.small, []object{n.large}))
 }
 
 func caseName(kind servers.Kind, rtt time.Duration, name string) string {
@@ -117,12 +107,30 @@ func (n *network) runServer(ctx context.Context, kind servers.Kind) (err error) 
 	if err := n.tree.lend(ctx, s, srv); err != nil {
 		return err
 	}
+	if err := n.upload(ctx, srv); err != nil {
+		return err
+	}
+	defer remove(srv.Data, []object{n.summed}) // the tree stays what it was
 	for _, rtt := range n.o.rtts {
 		if err := n.runLink(ctx, srv, rtt); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// upload publishes the large object that is not in the tree.
+func (n *network) upload(ctx context.Context, srv *servers.Server) error {
+	e, err := endpointOf(srv, srv.URL)
+	if err != nil {
+		return err
+	}
+	f := sstatefsMount(n.dir, n.o.binary, e)
+	defer f.stop()
+	if err := f.start(ctx); err != nil {
+		return err
+	}
+	return f.publish(ctx, n.summed)
 }
 
 // runLink measures one server over one link.
@@ -134,6 +142,7 @@ func (n *network) runLink(ctx context.Context, srv *servers.Server, rtt time.Dur
 		return err
 	}
 	all := map[string]contender{
+		"s3fs":     s3fsMount(n.dir, e),
 		"plain":    plainFolder(e),
 		"raw":      newRaw(e, filepath.Join(n.dir, "downloads")),
 		"rclone":   rcloneMount(n.dir, n.rclone, e),
@@ -143,7 +152,10 @@ func (n *network) runLink(ctx context.Context, srv *servers.Server, rtt time.Dur
 		if !n.o.wants(caseName(srv.Kind, rtt, c.name)) {
 			continue
 		}
-		row := netResult{server: srv.Kind, rtt: rtt, c: c, took: map[string][]time.Duration{}}
+		if c.same && srv.Kind == servers.Apache && slices.Contains(n.o.servers, servers.ApacheDeep) {
+			continue
+		}
+		row := netResult{server: srv.Kind, rtt: rtt, c: c, took: samples{}}
 		for round := range n.o.rounds {
 			if err := n.round(ctx, all, &row, round); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
@@ -161,7 +173,7 @@ func (n *network) round(ctx context.Context, all map[string]contender, row *netR
 		slices.Reverse(order)
 	}
 	for _, name := range order {
-		if slices.Contains(n.o.without, name) || round > 0 && row.took[name][0] > patience {
+		if n.omits(name, row, round) {
 			continue
 		}
 		c := all[name]
@@ -176,68 +188,14 @@ func (n *network) round(ctx context.Context, all map[string]contender, row *netR
 	return nil
 }
 
-// start is what a mount with an empty cache takes to be there.
-func (n *network) start(ctx context.Context, c contender, _ []object) (time.Duration, error) {
-	begun := time.Now()
-	err := c.start(ctx)
-	return time.Since(begun), err
-}
-
-// absent asks a mount that has just started and knows nothing for names, one
-// after the other.
-func (n *network) absent(ctx context.Context, c contender, _ []object) (time.Duration, error) {
-	if err := c.start(ctx); err != nil {
-		return 0, err
+// omits tells whether a contender does not take part in a round.
+func (n *network) omits(name string, row *netResult, round int) bool {
+	peer := name == "rclone" || name == "s3fs"
+	switch {
+	case slices.Contains(n.o.without, name), peer && round >= peers:
+		return true
+	case name == "s3fs" && !row.server.IsS3():
+		return true
 	}
-	keys := n.fresh().keys(absentNames)
-	begun := time.Now()
-	err := parallel(ctx, 1, len(keys), func(i int) error { return c.stat(keys[i]) })
-	return time.Since(begun), err
-}
-
-// known is what it takes from the start of a mount until every name is in the
-// index.
-func (n *network) known(ctx context.Context, c contender, _ []object) (time.Duration, error) {
-	begun := time.Now()
-	err := c.startKnowing(ctx)
-	return time.Since(begun), err
-}
-
-// publish makes new objects in a mount that has an empty cache, knows what the
-// remote has and has answered the availability check of these names, as before
-// every build.
-func (n *network) publish(ctx context.Context, c contender, objects []object) (time.Duration, error) {
-	if err := c.startKnowing(ctx); err != nil {
-		return 0, err
-	}
-	if err := c.prepare(objects); err != nil {
-		return 0, err
-	}
-	begun := time.Now()
-	err := parallel(ctx, workers, len(objects), func(i int) error { return c.publish(ctx, objects[i]) })
-	if err == nil {
-		err = c.settle(objects)
-	}
-	took := time.Since(begun)
-	defer remove(c.remote(), objects)
-	for _, o := range objects {
-		if err == nil && !(sent(c.remote(), o.archive) && sent(c.remote(), o.siginfo)) {
-			err = fmt.Errorf("%s is not at the server after its publish", o.archive.key)
-		}
-	}
-	return took, err
-}
-
-// read reads objects through a mount that has an empty cache, knows what the
-// remote has and has answered the availability check of these names.
-func (n *network) read(ctx context.Context, c contender, _ []object) (time.Duration, error) {
-	if err := c.startKnowing(ctx); err != nil {
-		return 0, err
-	}
-	if err := c.check(n.restore); err != nil {
-		return 0, err
-	}
-	begun := time.Now()
-	err := parallel(ctx, workers, len(n.restore), func(i int) error { return c.restore(ctx, n.restore[i].archive) })
-	return time.Since(begun), err
+	return len(row.took[name]) > 0 && row.took[name][0] > patience
 }

@@ -148,16 +148,36 @@ func (r *raw) send(ctx context.Context, method, key string, f *file, header ...s
 	return err
 }
 
-// restore downloads an archive into a file.
-func (r *raw) restore(ctx context.Context, f file) error {
-	resp, err := r.do(ctx, "GET", f.key, nil)
+func (*raw) share() int { return 1 }
+
+func (r *raw) restore(ctx context.Context, o object) error { return r.whole(ctx, o.archive) }
+
+func (r *raw) first(ctx context.Context, f file) error {
+	resp, err := r.get(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", f.key, resp.Status)
+	_, err = resp.Body.Read(make([]byte, 4096))
+	return err
+}
+
+func (r *raw) get(ctx context.Context, f file) (*http.Response, error) {
+	resp, err := r.do(ctx, "GET", f.key, nil)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		err = fmt.Errorf("GET %s: %s", f.key, resp.Status)
 	}
+	return resp, err
+}
+
+// whole downloads a file into one.
+func (r *raw) whole(ctx context.Context, f file) error {
+	resp, err := r.get(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
 	w, err := os.Create(filepath.Join(r.dir, path.Base(f.key)))
 	if err != nil {
 		return err

@@ -1,71 +1,54 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"slices"
-	"text/tabwriter"
 	"time"
 )
 
-// result is what the pairs of one local case gave.
-type result struct {
-	name         string
-	plain, mount []time.Duration // per operation, one of each a pair
-	ratios       []float64       // mount to plain
+const localFormat = "%-44s  %8s  %8s  %8s  %-22s  %-22s  %-17s  %-18s  %s\n"
+
+// headLocal prints the head of the table of local cases.
+func headLocal(w io.Writer) {
+	fmt.Fprintf(w, localFormat, "one operation of", "plain", "loopback", "sstatefs",
+		"speed of loopback", "speed of plain", "requests", "CPU", "target")
 }
 
-// measure runs the pairs of a case.
-func (l *local) measure(ctx context.Context, c benchCase) (result, error) {
-	r := result{name: c.name}
-	for _, dir := range []string{l.plain, c.mount.point} {
-		if err := c.setup(dir); err != nil {
-			return r, err
+// print prints a row: medians for each operation, how fast sstatefs is in
+// parts of the others, and what the daemons did, the loopback's first.
+func (r localResult) print(w io.Writer) {
+	beside := ""
+	for _, name := range r.c.others {
+		if name != plainDir {
+			beside = name
 		}
 	}
-	for pair := range l.o.pairs {
-		took := map[string]time.Duration{}
-		order := []string{l.plain, c.mount.point}
-		if pair%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, dir := range order {
-			begun := time.Now()
-			if err := c.run(ctx, dir, pair); err != nil {
-				return r, err
-			}
-			took[dir] = time.Since(begun) / time.Duration(c.ops)
-			if c.after != nil {
-				if err := c.after(); err != nil {
-					return r, err
-				}
-			}
-		}
-		r.plain = append(r.plain, took[l.plain])
-		r.mount = append(r.mount, took[c.mount.point])
-		r.ratios = append(r.ratios, float64(took[c.mount.point])/float64(took[l.plain]))
+	median := func(contender string) string { return r.took.median(contender, seconds) }
+	fmt.Fprintf(w, localFormat, r.c.name, median(plainDir), median(beside), median("sstatefs"),
+		r.took.ratio(beside, "sstatefs"), r.took.ratio(plainDir, "sstatefs"),
+		r.pair(beside, func(l load) string { return fmt.Sprintf("%.2f", float64(l.reads)/r.ops()) }),
+		r.pair(beside, func(l load) string { return seconds(time.Duration(float64(l.cpu) / r.ops())) }),
+		r.verdict())
+}
+
+// verdict says whether the target is met.
+func (r localResult) verdict() string {
+	switch requests := float64(r.loads["sstatefs"].reads) / r.ops(); {
+	case !r.c.bound.silent:
+		return r.c.bound.verdict(r.took)
+	case requests < 0.01: // the daemon reads other things at times
+		return "no request: met"
 	}
-	return r, nil
+	return "no request: MISSED"
 }
 
-// report prints a table: medians for each operation, and the ratio with its
-// spread.
-func report(w io.Writer, results []result) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "per operation\tplain\tmount\tratio\tlowest\thighest\t")
-	for _, r := range results {
-		slices.Sort(r.ratios)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%.2f\t%.2f\t\n", r.name, short(median(r.plain)), short(median(r.mount)),
-			r.ratios[len(r.ratios)/2], r.ratios[0], r.ratios[len(r.ratios)-1])
+// ops is how many operations all rounds of a contender were.
+func (r localResult) ops() float64 { return float64(r.c.ops * len(r.took["sstatefs"])) }
+
+// pair shows what two daemons did for an operation.
+func (r localResult) pair(beside string, show func(load) string) string {
+	if beside == "" {
+		return "- " + show(r.loads["sstatefs"])
 	}
-	return table.Flush()
+	return show(r.loads[beside]) + " " + show(r.loads["sstatefs"])
 }
-
-func median(all []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[len(sorted)/2]
-}
-
-// short is a duration in microseconds.
-func short(d time.Duration) string { return fmt.Sprintf("%.1f us", float64(d.Nanoseconds())/1000) }

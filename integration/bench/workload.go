@@ -11,18 +11,28 @@ import (
 )
 
 // A file is what is published under one key. Its content is its own at the
-// head only; what follows is shared, and cannot be compressed.
+// head only; the parts behind it are shared.
 type file struct {
-	key  string // slash path below the directory
-	head [32]byte
-	body []byte
+	key   string // slash path below the directory
+	head  [32]byte
+	parts [][]byte
 }
 
-func (f file) size() int { return len(f.head) + len(f.body) }
+func (f file) size() int {
+	size := len(f.head)
+	for _, b := range f.parts {
+		size += len(b)
+	}
+	return size
+}
 
 // reader gives the content.
 func (f file) reader() io.Reader {
-	return io.MultiReader(bytes.NewReader(f.head[:]), bytes.NewReader(f.body))
+	all := []io.Reader{bytes.NewReader(f.head[:])}
+	for _, b := range f.parts {
+		all = append(all, bytes.NewReader(b))
+	}
+	return io.MultiReader(all...)
 }
 
 // An object is what BitBake publishes of a task.
@@ -41,17 +51,10 @@ const (
 // A generator makes the same names, sizes and contents from the same seed.
 type generator struct {
 	r    *rand.Rand
-	pool []byte
+	pool *pool
 }
 
-// newPool is what all contents are cut from.
-func newPool() []byte {
-	pool := make([]byte, largestSize+16<<20)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(pool) // never fails
-	return pool
-}
-
-func newGenerator(pool []byte, seed uint64) generator {
+func newGenerator(pool *pool, seed uint64) generator {
 	return generator{rand.New(rand.NewPCG(seed, 0x5571)), pool}
 }
 
@@ -72,12 +75,23 @@ func (g generator) objects(n int) []object {
 	return objects
 }
 
+// smallSize is what half of all archives are below, bytes.
+const smallSize = medianSize / 2
+
+// equal gives n objects of one size.
+func (g generator) equal(n, size int) []object {
+	objects := make([]object, n)
+	for i := range objects {
+		key := g.key()
+		objects[i] = object{g.file(key, size), g.file(key+".siginfo", 2<<10+g.r.IntN(10<<10))}
+	}
+	return objects
+}
+
 func (g generator) file(key string, size int) file {
 	f := file{key: key}
 	copy(f.head[:], g.bytes())
-	size = max(size-len(f.head), 0)
-	at := g.r.IntN(len(g.pool) - size + 1)
-	f.body = g.pool[at : at+size]
+	g.pool.fill(&f, g.r, size)
 	return f
 }
 

@@ -4,20 +4,28 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"sstatefs/sstate"
 )
 
 // TestObjects holds the sizes to what docs/BENCHMARKS.md says of them.
 func TestObjects(t *testing.T) {
-	pool := newPool()
+	pool, err := newPool()
+	if err != nil {
+		t.Fatal(err)
+	}
 	objects := newGenerator(pool, 1).objects(200)
 	sum, below := 0, 0
 	for _, o := range objects {
 		sum += o.archive.size()
 		if o.archive.size() < medianSize {
 			below++
+		}
+		for _, f := range []file{o.archive, o.siginfo} {
+			name, _ := sstate.ParsePath(f.key)
+			if err := sstate.CheckTransfer(f.reader(), name); err != nil {
+				t.Errorf("%s: %v", f.key, err)
+			}
 		}
 		if n, _ := io.Copy(io.Discard, o.archive.reader()); n != int64(o.archive.size()) {
 			t.Errorf("%s gives %d bytes, its size is %d", o.archive.key, n, o.archive.size())
@@ -45,17 +53,16 @@ func TestKeys(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
-	r := netResult{rtt: time.Millisecond, took: map[string][]time.Duration{"rclone": {100}, "sstatefs": {1, 2, 4}}}
-	if got, want := r.ratio("rclone", "sstatefs"), "50 (25..100)"; got != want {
+	s := samples{"rclone": {100}, "sstatefs": {1, 2, 4}}
+	if got, want := s.ratio("rclone", "sstatefs"), "50 (25..100)"; got != want {
 		t.Errorf("ratio = %q, want %q", got, want)
 	}
 	for faster, want := range map[float64]string{50: "50 times rclone: met", 51: "51 times rclone: MISSED"} {
-		r.c.bound = bound{of: "rclone", faster: faster}
-		if got := r.verdict(); got != want {
+		if got := (bound{of: "rclone", faster: faster}).verdict(s); got != want {
 			t.Errorf("verdict = %q, want %q", got, want)
 		}
 	}
-	if got := r.ratio("sstatefs", "raw"); got != "-" {
+	if got := s.ratio("sstatefs", "raw"); got != "-" {
 		t.Errorf("ratio to what did not run = %q", got)
 	}
 }
