@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"sstatefs/remote/failpoint"
 	"sstatefs/sstate"
@@ -77,6 +78,11 @@ func (s *Store) checkUnknown(root, name string) error {
 	return err
 }
 
+// coarseClock is how much earlier than it was made a file may seem to be made: file
+// systems take the time of the kernel's last tick. What was published just before
+// it was removed would look newer than its removal.
+const coarseClock = 10 * time.Millisecond
+
 // readFolder reads the entries in name, a folder below root.
 func readFolder(root, name string, o op) (entries []*entry, err error) {
 	dir := root + "/" + name
@@ -92,7 +98,7 @@ func readFolder(root, name string, o op) (entries []*entry, err error) {
 		if !isObject(f.key) {
 			return nil, fmt.Errorf("%s: %q is no object: move it away", dir, f.key)
 		}
-		e := &entry{key: f.key, op: o, queued: f.info.ModTime(), waited: true, tried: make(chan struct{})}
+		e := &entry{key: f.key, op: o, queued: f.info.ModTime().Add(coarseClock), waited: true, tried: make(chan struct{})}
 		if o != opRemove {
 			e.size = f.info.Size()
 			e.ino = localID(f.path).Ino

@@ -44,9 +44,6 @@ func (s *Store) recover() error {
 		return err
 	}
 	failpoint.Pass("recover.read")
-	for _, e := range entries {
-		s.queue.pass(e.seq)
-	}
 	entries, last := s.dropForsaken(entries)
 	for _, e := range entries {
 		switch newest := last[e.key]; {
