@@ -273,9 +273,6 @@ func (q *queue) isLate(e *entry) bool {
 	return e.waited || e.attempts > 0 || q.now().Sub(e.queued) > lateRemoval
 }
 
-// has is pending, also for entries of which only the file is left to go.
-func (q *queue) has(key string) bool { return q.pending(key) }
-
 // pending reports whether a key has entries that are not sent, held included.
 func (q *queue) pending(key string) bool {
 	q.mu.Lock()

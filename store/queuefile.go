@@ -49,7 +49,7 @@ func (q *queue) dir(isHeld bool) string {
 // record makes the entry's file: a second name of from, or for a removal, which
 // has none, an empty one.
 func (q *queue) record(e *entry, from string) error {
-	q.enter(e, q.has(e.key))
+	q.enter(e, q.pending(e.key))
 	err := q.write(e, from)
 	if errors.Is(err, os.ErrExist) { // of an entry that the disk did not let go
 		q.enter(e, true)
