@@ -11,7 +11,7 @@ import (
 func (l layout) parts() []string {
 	return []string{
 		"format", "learned", "lock", "running", "synced", "objects", "queue", "queue/held", "pinned", "removed",
-		"scratch", "fetch", "misses", "broken", "sums", "index", "usage", "log",
+		"scratch", "fetch", "misses", "broken", "sums", "index", "feed", "usage", "log",
 	}
 }
 
