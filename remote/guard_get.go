@@ -14,9 +14,19 @@ type opened struct {
 // Get is the inner Get. Its head may take twice the OpTimeout, the body
 // StallTimeout without a byte. The length is checked here for all backends.
 func (g *Guard) Get(ctx context.Context, key Key, offset int64) (io.ReadCloser, Info, error) {
+	return g.get(ctx, operation{name: "get", key: key, lookup: true}, offset)
+}
+
+// GetAside is Get for what no build asks for. That it fails again and again, as
+// for one damaged object, does not open the breaker while probes succeed.
+func (g *Guard) GetAside(ctx context.Context, key Key) (io.ReadCloser, Info, error) {
+	return g.get(ctx, operation{name: "get", key: key}, 0)
+}
+
+func (g *Guard) get(ctx context.Context, op operation, offset int64) (io.ReadCloser, Info, error) {
 	var got opened
 	var done context.CancelFunc
-	op := operation{name: "get", key: key, lookup: true}
+	key := op.key
 	left := countdown(2 * g.o.OpTimeout)
 	err := g.perform(ctx, op, func() (err error) {
 		inner, cancel := context.WithCancel(ctx)

@@ -55,8 +55,11 @@
 //
 // # Listing
 //
-// One page at first; if there are more, what remains is split at the next slash
-// and listed by several requests at a time. Pages are read by a scanner of
+// Page after page; after eight, of the root after one, what remains is split
+// into ranges of folders of about four pages, which are listed at the same time:
+// that takes a request for the folders and at most one more for each range. A
+// range is asked for with start-after and ends with the first name past it.
+// Servers that do not sort are listed in a row. Pages are read by a scanner of
 // their own, ten times as fast as the SDK's. Names are asked for as they are,
 // since versitygw never encodes them; a name that its server cannot write in
 // XML is left out.

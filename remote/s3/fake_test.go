@@ -135,26 +135,36 @@ func (f *fake) delete(w http.ResponseWriter, body []byte) {
 	fmt.Fprint(w, "<DeleteResult/>")
 }
 
-// list gives pages of at most max-keys names.
+// list gives pages of at most max-keys names, folders counted.
 func (f *fake) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	limit, err := strconv.Atoi(q.Get("max-keys"))
 	if err != nil {
 		limit = 1000
 	}
+	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
+	after := max(q.Get("continuation-token"), q.Get("start-after"))
 	var names []string
 	for name := range f.objects {
-		if strings.HasPrefix(name, q.Get("prefix")) && name > q.Get("continuation-token") && name > q.Get("start-after") {
+		if rest, below := strings.CutPrefix(name, prefix); below && name > after {
+			if i := strings.Index(rest, delimiter); delimiter != "" && i >= 0 {
+				name = prefix + rest[:i+1]
+			}
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
 	fmt.Fprintf(w, "<ListBucketResult><IsTruncated>%t</IsTruncated>", len(names) > limit)
 	if len(names) > limit {
 		names = names[:limit]
-		fmt.Fprintf(w, "<NextContinuationToken>%s</NextContinuationToken>", names[limit-1])
+		fmt.Fprintf(w, "<NextContinuationToken>%s</NextContinuationToken>", names[limit-1]+strings.Repeat("\uffff", len(delimiter)))
 	}
 	for _, name := range names {
+		if delimiter != "" && strings.HasSuffix(name, delimiter) {
+			fmt.Fprintf(w, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", name)
+			continue
+		}
 		fmt.Fprintf(w, "<Contents><Key>%s</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified><Size>%d</Size></Contents>",
 			name, len(f.objects[name]))
 	}

@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"math/rand/v2"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -136,10 +138,29 @@ func (p *putting) commit(ctx context.Context, atomic bool, size int64, write fun
 		return err
 	}
 	err = persist(ctx, func() error { return write(cond, class) })
-	if err != nil && p.opt.Refresh && isMissing(err) {
+	switch {
+	case err == nil:
+		return nil
+	case p.opt.Refresh && isMissing(err):
 		return p.b.absent("put", p.key)
+	case cond.absent && isBroken(err) && p.isThere(ctx):
+		return &remote.Error{Op: "s3: put", Key: p.key, Kind: remote.ErrExist}
 	}
 	return p.fail(ctx, err)
+}
+
+// isThere looks for the object after a create whose connection broke: a server
+// that refuses before it has read the content may close so that its answer is
+// lost, try after try (versitygw does, under load). What is there may also be of
+// this very create; who is told that it exists compares.
+func (p *putting) isThere(ctx context.Context) bool {
+	_, err := p.b.lookup(ctx, "put", p.key)
+	return err == nil
+}
+
+// isBroken tells that the server ended the connection while it was written to.
+func isBroken(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
 // look gives the condition of the write, and the storage class of what it
@@ -181,12 +202,21 @@ func (p *putting) send(ctx context.Context, c *content, cond condition, class ty
 	}
 	defer func() { _ = body.Close() }()
 	in.Body = body
-	_, err = p.b.client.PutObject(ctx, in, withHash(c.sum), noRetry)
+	_, err = p.b.client.PutObject(ctx, in, withHash(c.sum), noRetry, askLate)
 	if own := body.Err(); own != nil {
 		return own // the SDK's error need not hold it
 	}
 	return err
 }
+
+// askLimit is the size from which a server is asked whether it wants an object
+// before that is sent (Expect: 100-continue), in bytes. It costs a round trip, and
+// a second where the server does not know the question; it spares the transfer of
+// what is refused, which is rare: who publishes has missed the object before. The
+// SDK's own limit is 2 MiB.
+const askLimit = 16 << 20
+
+func askLate(o *awss3.Options) { o.ContinueHeaderThresholdBytes = askLimit }
 
 // inMemory is the size up to which a content is kept between its two readings,
 // in bytes.

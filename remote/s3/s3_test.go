@@ -43,8 +43,11 @@ func mustOpen(t *testing.T, address string, o remote.OpenOptions) *Bucket {
 	return b
 }
 
-// eachServer runs a test on every object store.
+// eachServer runs a test on every object store, beside all others of the kind:
+// most of it is waiting.
 func eachServer(t *testing.T, test func(t *testing.T, srv *servers.Server)) {
+	t.Helper()
+	t.Parallel()
 	for _, kind := range servers.S3() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -123,6 +126,7 @@ func TestSuite(t *testing.T) {
 
 // TestSuiteGuarded: a guard takes no promise away.
 func TestSuiteGuarded(t *testing.T) {
+	t.Parallel()
 	remotetest.Suite(t, remotetest.Guarded((&bucketMaker{srv: servers.Start(t, servers.Versitygw)}).harness))
 }
 

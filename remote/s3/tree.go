@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"sstatefs/remote"
@@ -12,22 +11,28 @@ import (
 const (
 	// listers is how many requests list at a time.
 	listers = 16
-	// pagesInRow is how many pages of one prefix are listed one after the
-	// other before the rest of it is split. A page depends on the one before,
-	// but a part may be far smaller than a page: a shard of 4,000 objects is 4
-	// pages, or one and 190 parts.
+	// pagesInRow is how many pages are listed one after the other before what
+	// comes after them may be split. A page depends on the one before, but a
+	// split costs a request for the folders that are left, and one more or less
+	// for each range: most shards are a few pages.
 	pagesInRow = 8
-	// fewPrefixes is a number of prefixes that leaves listers without work.
-	fewPrefixes = 4
+	// rangePages is how many pages a range is thought to have.
+	rangePages = 4
+	// fewFolders is a number of folders that tells nothing about how much is
+	// left: there may be one for each release.
+	fewFolders = 4
 )
 
-// A tree lists all names that begin with a prefix. Of the root it begins with
-// one page, as there may be no more. A prefix that goes on is split at its next slash, and
-// the parts are listed at the same time.
+// A tree lists all names that begin with a prefix. Where they go on for long
+// and a lister has nothing to do, what is left is split into ranges of folders,
+// which are listed at the same time. A range is told from the next by names
+// alone, so that each name is in one, whatever the folders are.
 type tree struct {
-	b    *Bucket
-	want func(remote.Key) bool
-	hand func([]remote.Info) error
+	b      *Bucket
+	want   func(remote.Key) bool
+	hand   func([]remote.Info) error
+	limit  int32 // names in a page, 0 for the server's own
+	prefix string
 
 	mu      sync.Mutex
 	todo    []branch
@@ -36,22 +41,27 @@ type tree struct {
 	running sync.WaitGroup
 }
 
-// A branch is a prefix that is to be listed.
+// A branch is a range of names that is to be listed.
 type branch struct {
-	prefix string
-	after  string // names up to this one were listed
-	row    int    // pages after which it is split
+	after string // names up to this one are others'
+	end   string // and those from this one on, empty: there are none
+	row   int    // pages after which it may be split
 }
 
-// list lists in goroutines and waits for them.
+// holds tells whether a name is in the range.
+func (r branch) holds(name string) bool { return name > r.after && (r.end == "" || name < r.end) }
+
+// list lists in goroutines and waits for them. Of the root there may be no more
+// than a page, and there may be a hundred thousand.
 func (t *tree) list(ctx context.Context, prefix string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	t.prefix = prefix
 	row := pagesInRow
 	if prefix == t.b.s.root {
 		row = 1
 	}
-	t.add(ctx, cancel, branch{prefix: prefix, row: row})
+	t.add(ctx, cancel, branch{row: row})
 	t.running.Wait()
 	return t.err
 }
@@ -67,8 +77,15 @@ func (t *tree) add(ctx context.Context, cancel context.CancelFunc, work ...branc
 	}
 }
 
-// work lists branches until there are none. A branch is split before its
-// worker takes the next one, so that no work is left without a worker.
+// idle tells whether there may be another worker and there is no work for it.
+func (t *tree) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.todo) == 0 && t.workers < listers
+}
+
+// work lists branches until there are none. Who splits one is at work, so that
+// no work is left without a worker.
 func (t *tree) work(ctx context.Context, cancel context.CancelFunc) {
 	for {
 		t.mu.Lock()
@@ -81,12 +98,10 @@ func (t *tree) work(ctx context.Context, cancel context.CancelFunc) {
 		one := t.todo[last]
 		t.todo = t.todo[:last]
 		t.mu.Unlock()
-		parts, err := t.walk(ctx, one)
-		if err != nil {
+		if err := t.walk(ctx, cancel, one); err != nil {
 			t.fail(err)
 			cancel()
 		}
-		t.add(ctx, cancel, parts...)
 	}
 }
 
@@ -98,28 +113,31 @@ func (t *tree) fail(err error) {
 	}
 }
 
-// walk lists a branch, or its beginning and gives the rest in parts.
-func (t *tree) walk(ctx context.Context, one branch) (parts []branch, err error) {
-	row, sorted, last := 0, true, one.after
-	split := false
-	err = t.b.pages(ctx, span{prefix: one.prefix, after: one.after}, func(p *page) bool {
-		p.entries = once(p.entries, last)
-		for _, e := range p.entries {
-			sorted = sorted && e.name > last // not so in AWS's directory buckets
-			last = e.name
+// walk lists a branch, or its beginning and gives the rest to others.
+func (t *tree) walk(ctx context.Context, cancel context.CancelFunc, one branch) error {
+	w := walker{branch: one, t: t, sorted: true}
+	err := t.b.pages(ctx, span{prefix: t.prefix, after: one.after, limit: t.limit}, func(p *page) bool {
+		w.take(p)
+		if p.truncated && w.maySplit() && t.idle() {
+			t.add(ctx, cancel, w.split(ctx)...)
 		}
-		t.send(p.entries, one.after)
-		row++
-		split = sorted && p.truncated && row >= one.row
-		return !split && ctx.Err() == nil
+		return !w.isPast() && ctx.Err() == nil
 	})
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err != nil || !split {
-		return nil, err
+	return err
+}
+
+// send hands on what is in a range and wanted.
+func (t *tree) send(entries []entry, r branch) {
+	infos := make([]remote.Info, 0, len(entries))
+	for _, e := range entries {
+		if key, ok := t.b.key(e.name); ok && r.holds(e.name) && t.want(key) {
+			infos = append(infos, remote.Info{Key: key, Size: e.size, ModTime: e.time})
+		}
 	}
-	return t.split(ctx, one.prefix, last)
+	_ = t.hand(infos) // its error is that of the context, which the caller sees
 }
 
 // once leaves out names that follow themselves: rclone lists an object twice
@@ -130,39 +148,4 @@ func once(entries []entry, last string) []entry {
 		last = e.name
 		return same
 	})
-}
-
-// split finds the parts of what comes after a name.
-func (t *tree) split(ctx context.Context, prefix, last string) (parts []branch, err error) {
-	err = t.b.pages(ctx, span{prefix: prefix, delimiter: "/"}, func(p *page) bool {
-		t.send(once(p.entries, ""), last)
-		for _, name := range p.prefixes {
-			switch {
-			case strings.HasPrefix(last, name):
-				parts = append(parts, branch{prefix: name, after: last})
-			case name > last:
-				parts = append(parts, branch{prefix: name})
-			}
-		}
-		return ctx.Err() == nil
-	})
-	row := pagesInRow
-	if len(parts) <= fewPrefixes {
-		row = 1
-	}
-	for i := range parts {
-		parts[i].row = row
-	}
-	return parts, err
-}
-
-// send hands on what comes after a name and is wanted.
-func (t *tree) send(entries []entry, after string) {
-	infos := make([]remote.Info, 0, len(entries))
-	for _, e := range entries {
-		if key, ok := t.b.key(e.name); ok && e.name > after && t.want(key) {
-			infos = append(infos, remote.Info{Key: key, Size: e.size, ModTime: e.time})
-		}
-	}
-	_ = t.hand(infos) // its error is that of the context, which the caller sees
 }

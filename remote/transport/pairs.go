@@ -32,6 +32,7 @@ var ErrNoPairs = errors.New("no pairs of requests through a proxy")
 
 // ErrStale says that a connection that had carried a pair before brought no
 // answer: servers close idle ones when they like, also one that is just used.
+// Or that the server has closed it behind its answer to Ahead.
 var ErrStale = errors.New("the server closed the connection")
 
 // NewPairs gives Pairs over connections like those of t.
@@ -41,6 +42,12 @@ func NewPairs(t *http.Transport) *Pairs { return &Pairs{transport: t} }
 type Pair struct {
 	First  func() (*http.Request, error)
 	Second func() (*http.Request, error)
+
+	// Ahead is a request without a body that goes before First, in the same
+	// round trip; nil for none. Whatever is answered, First counts: Heard gets
+	// the answer as soon as it is there.
+	Ahead func() (*http.Request, error)
+	Heard func(*http.Response)
 
 	// Between is called when First is sent with its body and Second is not.
 	// After an error nothing more is sent and the connection is broken off.
@@ -64,12 +71,22 @@ func (p *Pairs) Do(ctx context.Context, pair Pair) (first, second *http.Response
 		closeBody(a)
 		return nil, nil, err
 	}
-	l, err := p.take(ctx, a)
+	x := exchange{first: a, second: b, between: pair.Between, heard: pair.Heard}
+	if pair.Ahead != nil {
+		x.ahead, err = pair.Ahead()
+	}
+	if err == nil {
+		x.line, err = p.take(ctx, a)
+	}
 	if err != nil {
 		closeBody(a)
 		return nil, nil, err
 	}
-	x := exchange{line: l, first: a, second: b, between: pair.Between}
+	return p.exchange(ctx, &x)
+}
+
+func (p *Pairs) exchange(ctx context.Context, x *exchange) (first, second *http.Response, err error) {
+	l := x.line
 	x.run(ctx)
 	if x.keep {
 		p.give(l)
@@ -79,7 +96,7 @@ func (p *Pairs) Do(ctx context.Context, pair Pair) (first, second *http.Response
 	err = x.err(ctx)
 	if x.answers[0] == nil && l.used {
 		p.CloseIdleConnections() // they may be as dead
-		if x.own == nil && ctx.Err() == nil {
+		if x.own == nil && ctx.Err() == nil && !errors.Is(err, ErrStale) {
 			err = fmt.Errorf("%w: %w", ErrStale, err)
 		}
 	}
@@ -160,8 +177,10 @@ func (p *Pairs) give(l *line) {
 // An exchange is one pair on one connection.
 type exchange struct {
 	line          *line
+	ahead         *http.Request // may be nil
 	first, second *http.Request
 	between       func() error
+	heard         func(*http.Response)
 
 	answers [2]*http.Response
 	keep    bool  // the connection can be used again
@@ -195,6 +214,11 @@ func (x *exchange) run(ctx context.Context) {
 }
 
 func (x *exchange) send() error {
+	if x.ahead != nil {
+		if err := x.line.write(x.ahead); err != nil {
+			return err
+		}
+	}
 	if err := x.line.write(x.first); err != nil {
 		return err
 	}
@@ -208,6 +232,16 @@ func (x *exchange) send() error {
 
 // receive reads the answers.
 func (x *exchange) receive() error {
+	if x.ahead != nil {
+		answer, err := x.line.read(x.ahead)
+		if err != nil {
+			return err
+		}
+		x.heard(answer)
+		if answer.Close {
+			return ErrStale // nothing behind it is looked at (RFC 9112, section 9.6)
+		}
+	}
 	for i, r := range []*http.Request{x.first, x.second} {
 		answer, err := x.line.read(r)
 		if err != nil {

@@ -110,6 +110,48 @@ func TestPairsGoTogether(t *testing.T) {
 	}
 }
 
+// TestPairWithOneAhead: all three go together, whatever the first is answered, and
+// its answer is heard before the others are there.
+func TestPairWithOneAhead(t *testing.T) {
+	heard := make(chan int, 2)
+	told := make(chan struct{})
+	ahead := func(conn net.Conn, in *bufio.Reader, answer string) {
+		receive(t, in, "MKCOL")
+		receive(t, in, "PUT")
+		receive(t, in, "MOVE")
+		fmt.Fprint(conn, answer)
+		<-told
+	}
+	address := script(t,
+		func(conn net.Conn, in *bufio.Reader) {
+			ahead(conn, in, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
+			fmt.Fprint(conn, answered, answered)
+		},
+		func(conn net.Conn, in *bufio.Reader) { // looks at nothing behind it
+			ahead(conn, in, "HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		},
+	)
+	p := newPairs(t)
+	pair := pairOf(t, address, "content")
+	pair.Ahead = func() (*http.Request, error) {
+		return http.NewRequestWithContext(t.Context(), "MKCOL", address+"/folder/", nil)
+	}
+	pair.Heard = func(answer *http.Response) { heard <- answer.StatusCode; told <- struct{}{} }
+	first, second, err := p.Do(t.Context(), pair)
+	if err != nil {
+		t.Fatalf("Do = %v", err)
+	}
+	wantCodes(t, first, second, 201, 201)
+	p.CloseIdleConnections()
+	first, second, err2 := p.Do(t.Context(), pair)
+	if wantCodes(t, first, second); !errors.Is(err2, ErrStale) {
+		t.Errorf("Do = %v where the server closes the connection, want %v", err2, ErrStale)
+	}
+	if a, b := <-heard, <-heard; a != 405 || b != 201 {
+		t.Errorf("heard %d and %d, want 405 and 201", a, b)
+	}
+}
+
 // TestPairEndsEarly: what the server does not answer is told, and the next pair
 // gets through.
 func TestPairEndsEarly(t *testing.T) {

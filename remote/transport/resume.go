@@ -19,13 +19,21 @@ type Range struct{ Offset, Size int64 }
 
 // Resume reads a range from in and asks for the rest of what ended early: a
 // server that is shut down ends its answers so, and the object is none the
-// worse. That is done at most once without progress. What is still cut then is
+// worse. That is done at most once without progress, and at most resumeTries
+// times in a row with little. What is still cut then is
 // io.ErrUnexpectedEOF; an answer that properly ends too early is
 // remote.ErrCorrupt. Without rest nothing is asked for again. Errors of in and
 // rest are given as they are.
 func Resume(ctx context.Context, in io.ReadCloser, r Range, rest RestFunc) io.ReadCloser {
 	return &resumed{ctx: ctx, in: in, at: r.Offset, size: r.Size, rest: rest, asked: -1}
 }
+
+// Where every answer ends after a few bytes a large object would take a request
+// for each of them, and who reads it would wait for hours.
+const (
+	resumeStep  = 64 << 10 // bytes: less is little
+	resumeTries = 16
+)
 
 type resumed struct {
 	ctx   context.Context // of the call whose body it is
@@ -34,6 +42,7 @@ type resumed struct {
 	size  int64
 	rest  RestFunc
 	asked int64 // where rest was asked for last, -1 if it never was
+	short int   // answers in a row that brought little
 	early error // how in ended
 	err   error // what every further read gives
 }
@@ -58,10 +67,14 @@ func (r *resumed) Read(b []byte) (int, error) {
 
 // resume asks for the rest.
 func (r *resumed) resume() error {
+	r.short++
+	if r.asked >= 0 && r.at-r.asked >= resumeStep {
+		r.short = 0
+	}
 	switch {
 	case r.ctx.Err() != nil || !isCut(r.early):
 		return r.early
-	case r.rest == nil || r.asked == r.at:
+	case r.rest == nil || r.asked == r.at || r.short > resumeTries:
 		if r.early == io.EOF { //nolint:errorlint // what wraps it is a connection that broke
 			return fmt.Errorf("%w: body ends %d bytes early", remote.ErrCorrupt, r.size-r.at)
 		}

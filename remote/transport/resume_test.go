@@ -76,3 +76,29 @@ func TestResumeEnded(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
+
+// TestResumeLittle: who gets little of each answer gives up soon, and who gets
+// much goes on.
+func TestResumeLittle(t *testing.T) {
+	for name, test := range map[string]struct {
+		step, size int
+		asked      int
+		want       error
+	}{
+		"little":         {100, 1 << 20, resumeTries, io.ErrUnexpectedEOF},
+		"much":           {resumeStep, 64 * resumeStep, 63, nil},
+		"little is left": {100, 1000, 9, nil},
+	} {
+		asked := 0
+		body := Resume(t.Context(), cut(strings.Repeat("x", test.step), io.ErrUnexpectedEOF), Range{0, int64(test.size)},
+			func(context.Context, int64) (io.ReadCloser, error) {
+				asked++
+				return cut(strings.Repeat("x", test.step), io.ErrUnexpectedEOF), nil
+			})
+		n, err := io.Copy(io.Discard, body)
+		body.Close()
+		if !errors.Is(err, test.want) || asked != test.asked || err == nil && n != int64(test.size) {
+			t.Errorf("%s: read %d bytes, %v, asked %d times, want %v after %d", name, n, err, asked, test.want, test.asked)
+		}
+	}
+}

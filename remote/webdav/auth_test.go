@@ -67,6 +67,7 @@ func withUser(address string) string {
 
 // TestLogin: both schemes, all places for a password, many requests at once.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"Basic", "Digest"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()

@@ -14,8 +14,11 @@ import (
 	"sstatefs/remote/remotetest"
 )
 
-// onEach runs a test on every server, with two remotes of one root.
+// onEach runs a test on every server, with two remotes of one root, beside all
+// others of the kind: most of it is waiting.
 func onEach(t *testing.T, test func(t *testing.T, mine, other *DAV)) {
+	t.Helper()
+	t.Parallel()
 	for _, kind := range servers.WebDAV() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()

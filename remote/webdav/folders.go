@@ -114,15 +114,13 @@ func (f *folders) sawRoot(now time.Time) {
 // Where the server makes what is missing (nginx), it would make the root too:
 // that is looked at before.
 func (d *DAV) prepare(ctx context.Context, folder string, size int64) error {
-	k := d.knows()
-	there := d.folders.has(folder)
-	if k.asked && !k.paths {
-		if !there && (size > bodyLimit || d.folders.lacks(folder)) {
-			return d.makeFolder(ctx, folder)
-		}
+	if d.isToMake(folder, size) {
+		return d.makeFolder(ctx, folder)
+	}
+	if k := d.knows(); k.asked && !k.paths {
 		return nil
 	}
-	if there && d.folders.rootIsFresh(time.Now()) {
+	if d.folders.has(folder) && d.folders.rootIsFresh(time.Now()) {
 		return nil
 	}
 	if err := d.rootThere(ctx, "put"); err != nil {
@@ -130,6 +128,15 @@ func (d *DAV) prepare(ctx context.Context, folder string, size int64) error {
 	}
 	d.folders.sawRoot(time.Now())
 	return nil
+}
+
+// isToMake tells whether a folder is made before a PUT of size bytes into it.
+func (d *DAV) isToMake(folder string, size int64) bool {
+	k := d.knows()
+	if !k.asked || k.paths || d.folders.has(folder) {
+		return false
+	}
+	return size > bodyLimit || d.folders.lacks(folder)
 }
 
 // makeFolder makes a folder and what is missing above it, but never the root.

@@ -218,14 +218,16 @@ func (d *DAV) sendUnless(ctx context.Context, key, temporary remote.Key, u *uplo
 }
 
 // tidy removes a temporary. A server that writes as it receives may make it
-// once more when it notices that the PUT broke, so that is waited for. What
+// once more when it notices that the PUT broke, and any may make it that has the
+// whole body of a caller who did not await the answer: that is waited for. What
 // stays nevertheless is a leftover for the cleaner.
 func (d *DAV) tidy(ctx context.Context, temporary remote.Key) {
+	mayCome := ctx.Err() != nil || !d.knows().whole
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyLimit)
 	defer cancel()
 	r, err := d.unlocked(ctx, deleteRequest(string(temporary)))
-	for n := 0; n < tidyTries && err == nil && absent(r.code) && !d.knows().whole; n++ {
-		pause(ctx, tidyPause)
+	for n := 0; n < tidyTries && err == nil && absent(r.code) && mayCome; n++ {
+		pause(ctx, tidyPause<<n)
 		r, err = d.unlocked(ctx, deleteRequest(string(temporary)))
 	}
 }

@@ -2,6 +2,7 @@ package webdav
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,15 +22,18 @@ type shelf struct {
 	mu    sync.Mutex
 	names map[string]bool
 	seen  []string
+	from  map[string]string // the connection of the last request, by method
 }
 
 // openShelf opens a remote that knows how to send pairs, on a server with the
 // folder /base/ab/.
 func openShelf(t *testing.T, change func(name string, w http.ResponseWriter) bool) (*shelf, *DAV) {
-	s := &shelf{names: map[string]bool{"/base/": true, "/base/ab/": true}}
+	s := &shelf{names: map[string]bool{"/base/": true, "/base/ab/": true}, from: map[string]string{}}
 	serve := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.from[r.Method] = r.RemoteAddr
 		name := r.Method + " " + r.URL.Path
 		s.seen = append(s.seen, plainName(name))
 		if change == nil || !change(plainName(name), w) {
@@ -243,6 +247,40 @@ func TestStumpIsNotMoved(t *testing.T) {
 	err := d.Put(t.Context(), "ab/x", remotetest.Bytes("content"), remote.PutOptions{Create: true})
 	if !errors.Is(err, remote.ErrUnavailable) || stump.Load() {
 		t.Errorf("Put = %v and leaves a stump: %t", err, stump.Load())
+	}
+}
+
+// TestLatePutIsTidied: a server that has the whole body when its caller goes makes
+// the temporary after it was told to remove it.
+func TestLatePutIsTidied(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var late atomic.Bool
+	missed, made := make(chan struct{}), make(chan struct{})
+	put := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-missed
+		late.Store(true)
+		close(made)
+	}
+	first := sync.OnceFunc(func() { close(missed) })
+	remove := func(w http.ResponseWriter, _ *http.Request) {
+		if !late.CompareAndSwap(true, false) {
+			w.WriteHeader(http.StatusNotFound)
+			first()
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+	_, d := openFake(t, map[string]http.HandlerFunc{"PUT": put, "DELETE": remove})
+	k := d.knows()
+	k.pairs, k.whole, k.conditional = false, true, false
+	d.known.Store(&k)
+	err := d.Put(ctx, "ab/x", remotetest.Bytes("content"), remote.PutOptions{Create: true})
+	<-made
+	if err == nil || late.Load() {
+		t.Errorf("Put = %v and leaves a temporary: %t", err, late.Load())
 	}
 }
 

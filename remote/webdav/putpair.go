@@ -36,13 +36,16 @@ func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote
 		}
 	}
 	folder, _ := key.Split()
-	if err := d.prepare(ctx, folder, u.source.Size()); err != nil {
+	lead, err := d.leadInto(ctx, folder, u.source.Size())
+	if err != nil {
 		return false, err
 	}
+	p := &pairing{d: d, key: key, u: u, opt: opt}
 	var stale error
 	for range folderTries {
 		temporary := temporaryFor(key)
-		first, second, err := d.sendPair(ctx, temporary, key, u, opt)
+		first, second, err := p.send(ctx, temporary, lead)
+		lead = nil
 		switch {
 		case errors.Is(err, transport.ErrNoPairs):
 			return false, nil
@@ -76,45 +79,64 @@ func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote
 	return false, nil // who takes two steps knows what to say
 }
 
-// sendPair sends a pair and gives its answers. One that did not come has no
-// code. The lock is taken when the body is sent: a removal must not wait for a
-// transfer.
-func (d *DAV) sendPair(ctx context.Context, temporary, key remote.Key, u *upload, opt remote.PutOptions) (first, second reply, err error) {
+// A pairing is one Put that goes as a pair.
+type pairing struct {
+	d   *DAV
+	key remote.Key
+	u   *upload
+	opt remote.PutOptions
+}
+
+// send sends a pair and gives its answers, behind the folder that is to be made,
+// if there is one. An answer that did not come has no code. The lock is taken
+// when the body is sent: a removal must not wait for a transfer.
+func (p *pairing) send(ctx context.Context, temporary remote.Key, lead *leading) (first, second reply, err error) {
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	unlock := func() {}
 	defer func() { unlock() }()
 	var looker sync.WaitGroup
 	var verdict error
-	if u.source.Size() > lookLimit {
+	if p.u.source.Size() > lookLimit {
 		looker.Go(func() {
-			if verdict = d.unlessThere(ctx, key, opt); verdict != nil {
+			if verdict = p.d.unlessThere(ctx, p.key, p.opt); verdict != nil {
 				stop()
 			}
 		})
 	}
-	put := request{method: http.MethodPut, path: string(temporary), header: d.putHeader(opt), open: u.open, size: u.source.Size()}
-	move := d.moveRequest("MOVE", string(temporary), string(key), map[string]string{"Overwrite": "F"})
-	between := func() error {
+	pair := p.pair(sending, temporary)
+	pair.Between = func() error {
 		looker.Wait() // it must not find what the MOVE makes
-		if err := cmp.Or(u.err(), verdict); err != nil {
+		if err := cmp.Or(p.u.err(), verdict); err != nil {
 			return err
 		}
-		release, err := d.locks.Alone(sending, key)
+		release, err := p.d.locks.Alone(sending, p.key)
 		if err == nil {
 			unlock = release
 		}
 		return err
 	}
-	first, second, err = d.client.pair(sending, put, move, between)
+	if lead != nil {
+		defer lead.end()
+		pair.Ahead = func() (*http.Request, error) { return p.d.client.authorized(sending, lead.request()) }
+		pair.Heard = func(answer *http.Response) { lead.heard(answer.StatusCode) }
+	}
+	first, second, err = p.d.client.pair(sending, pair)
 	looker.Wait()
-	if own := u.err(); own != nil {
+	if own := p.u.err(); own != nil {
 		return first, second, own
 	}
 	if verdict != nil {
 		return first, second, verdict
 	}
 	return first, second, err
+}
+
+// pair is the two requests.
+func (p *pairing) pair(ctx context.Context, temporary remote.Key) transport.Pair {
+	put := request{method: http.MethodPut, path: string(temporary), header: p.d.putHeader(p.opt), open: p.u.open, size: p.u.source.Size()}
+	move := p.d.moveRequest("MOVE", string(temporary), string(p.key), map[string]string{"Overwrite": "F"})
+	return p.d.client.pairOf(ctx, put, move)
 }
 
 // endPair reads the answer to the MOVE behind a PUT that succeeded. When there
@@ -139,14 +161,17 @@ func (d *DAV) endPair(ctx context.Context, temporary, key remote.Key, answer rep
 	return errTemporaryGone
 }
 
-// pair sends two requests one behind the other to the place, see
-// transport.Pairs.
-func (c *client) pair(ctx context.Context, a, b request, between func() error) (first, second reply, err error) {
-	answerA, answerB, err := c.pairs.Do(ctx, transport.Pair{
-		First:   func() (*http.Request, error) { return c.authorized(ctx, a) },
-		Second:  func() (*http.Request, error) { return c.authorized(ctx, b) },
-		Between: between,
-	})
+// pairOf is a pair of two requests to the place.
+func (c *client) pairOf(ctx context.Context, a, b request) transport.Pair {
+	return transport.Pair{
+		First:  func() (*http.Request, error) { return c.authorized(ctx, a) },
+		Second: func() (*http.Request, error) { return c.authorized(ctx, b) },
+	}
+}
+
+// pair sends two requests one behind the other, see transport.Pairs.
+func (c *client) pair(ctx context.Context, pair transport.Pair) (first, second reply, err error) {
+	answerA, answerB, err := c.pairs.Do(ctx, pair)
 	if answerA != nil {
 		c.clock.Hear(answerA.Header, time.Now())
 		first = replyOf(answerA)

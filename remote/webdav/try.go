@@ -146,7 +146,7 @@ func (t *trial) exclusive(ctx context.Context, k *known) {
 	other, there := t.folder+"exclusive-other", t.folder+"exclusive"
 	put := request{method: http.MethodPut, path: other}
 	move := t.d.moveRequest("MOVE", other, there, map[string]string{"Overwrite": "F"})
-	first, second, err := t.d.client.pair(ctx, put.text("second"), move, nil)
+	first, second, err := t.d.client.pair(ctx, t.d.client.pairOf(ctx, put.text("second"), move))
 	if err == nil && first.code/100 == 2 && second.code == http.StatusPreconditionFailed {
 		k.exclusive, k.pairs = true, true
 		return

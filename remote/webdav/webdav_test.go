@@ -150,6 +150,7 @@ func (s *site) broken() map[string]string {
 // TestReplaceSameSize: readers see the old or the new content, whole, where
 // both have the same length, as those of a touch have.
 func TestReplaceSameSize(t *testing.T) {
+	t.Parallel()
 	for _, kind := range servers.WebDAV() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -176,6 +177,7 @@ func TestReplaceSameSize(t *testing.T) {
 }
 
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	for _, kind := range servers.WebDAV() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -186,5 +188,6 @@ func TestSuite(t *testing.T) {
 
 // TestSuiteGuarded: a guard takes no promise away.
 func TestSuiteGuarded(t *testing.T) {
+	t.Parallel()
 	remotetest.Suite(t, remotetest.Guarded(newSite(t, servers.Apache).harness))
 }
