@@ -39,6 +39,7 @@ func (s *Store) settle(ctx context.Context, key remote.Key, before localCopy, no
 		return
 	}
 	note()
+	s.fetches.overtake(name)
 	s.names.clearCorrupt(name)
 	s.touches.forget(name)
 	s.dropLocal(name)

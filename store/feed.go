@@ -58,10 +58,12 @@ type feed struct {
 	from     slot // all before were read to their end
 	seen     map[slot]map[uint64]bool
 	waits    map[slot]time.Time // since when parts wait for somebody's bundle
+	lacking  time.Time          // since when parts that are listed cannot be had, zero if all can
+	lacks    int                // how many this reading could not have
 	removed  map[remote.Key]int64
 	listed   time.Time // when the last listing of all began
 	tried    time.Time // when one was started that was due
-	due      bool      // the next one is wanted now
+	spoiltAt time.Time // when something could not be read last: one that began before is not enough
 	relisted bool      // it is running
 	refused  string    // why the feed cannot be read
 	counts   FeedCounts
@@ -145,7 +147,7 @@ func (f *feed) listedAll(begun time.Time) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.listed, f.due = begun, false
+	f.listed, f.tried = begun, time.Time{}
 	if !f.valid {
 		f.from = slotAt(now.Add(begun.Sub(f.now()) - slotLate))
 		f.valid, f.seen = true, map[slot]map[uint64]bool{}
@@ -184,12 +186,16 @@ func (f *feed) wantsListing() bool {
 	defer f.mu.Unlock()
 	now := f.now()
 	age := now.Sub(f.listed)
-	if f.relisted || age < min(f.relist, spoiltPause) || age < f.relist && !f.due || now.Sub(f.tried) < spoiltPause {
+	if f.relisted || age < min(f.relist, spoiltPause) || age < f.relist && !f.isSpoilt() || now.Sub(f.tried) < spoiltPause {
 		return false
 	}
 	f.relisted, f.tried = true, now
 	return true
 }
+
+// isSpoilt reports whether something could not be read that a listing has not
+// made up for. Called with mu held.
+func (f *feed) isSpoilt() bool { return !f.spoiltAt.IsZero() && !f.spoiltAt.Before(f.listed) }
 
 // isIdle reports whether the feed was not read for so long that it should be
 // looked at before it is out of reach.

@@ -24,8 +24,9 @@ const (
 )
 
 // bundle makes one object of many parts, unless somebody else is at it: then
-// wait says to look again later. read is how many of the parts were. Where creates are not atomic two may make the
-// same bundle, which costs requests and nothing else.
+// wait says to look again later. read is how many of the parts were. Where
+// creates are not atomic two may make the same bundle, which costs requests and
+// nothing else.
 func (f *feed) bundle(ctx context.Context, s slot, names slotNames, parts []fresh) (read int, wait bool, err error) {
 	now, _ := f.farNow()
 	if f.waited(s, now) > bundleWait {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"sstatefs/remote/failpoint"
 )
 
 // journal keeps what this host did to the remote until the others are told:
@@ -56,8 +58,10 @@ func (j *journal) add(n news) {
 	defer j.mu.Unlock()
 	if !j.write(n) {
 		j.lost++
+		j.sealLocked() // the next line must not go on with what the disk took of this one
 		return
 	}
+	failpoint.Pass("feed.noted")
 	if j.lines++; j.lines >= feedLines {
 		j.sealLocked()
 	}
@@ -96,6 +100,7 @@ func (j *journal) sealLocked() {
 	if os.Rename(j.dir+"/"+openJournal, j.dir+"/"+newPart()) != nil {
 		j.lost++ // the next line goes on with the file
 	}
+	failpoint.Pass("feed.sealed")
 }
 
 // sealed are the names of the parts that are to be told.

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"sstatefs/remote"
 )
@@ -23,11 +20,9 @@ const (
 	// parts in it.
 	feedNames = 100_000
 
-	// feedAtOnce is how many are read at a time: their lines are in memory.
-	feedAtOnce = 8
-
-	// feedBatch is how many news are in memory at a time, 200 bytes each.
-	feedBatch = 1 << 16
+	// feedAhead is how many slots that are over are read before one that waits:
+	// what was read of them is kept by name until then.
+	feedAhead = 12
 )
 
 // errSpoilt is a part, bundle or slot that cannot be read: not now, nor later.
@@ -46,22 +41,25 @@ func (f *feed) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left := slotAt(now.Add(-slotLate)) // the first that is not over
+	over := slotAt(now.Add(-slotLate)) // those before it are
 	complete := true
 	for s := from; s <= slotAt(now); s++ {
+		if !complete && s < over-feedAhead {
+			continue
+		}
 		whole, err := f.readSlot(ctx, s)
 		if err != nil {
 			return f.failed(ctx, err)
 		}
-		if !whole {
-			left, complete = min(left, s), false
+		if complete = complete && whole; complete && s < over {
+			f.passed(s)
 		}
 	}
 	f.mu.Lock()
-	f.from, f.refused = max(f.from, left), ""
+	f.refused = ""
 	f.forget(now)
 	if complete {
-		f.counts.Heard = begun
+		f.counts.Heard, f.lacking = begun, time.Time{}
 	}
 	f.mu.Unlock()
 	if !complete {
@@ -69,6 +67,15 @@ func (f *feed) read(ctx context.Context) error {
 	}
 	f.index.caughtUp(begun)
 	return nil
+}
+
+// passed notes that all slots up to this one were read to their end.
+func (f *feed) passed(s slot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.from = max(f.from, s+1)
+	delete(f.seen, s)
+	delete(f.waits, s)
 }
 
 // reach is from where to read on. What was saved too long ago is listed.
@@ -84,6 +91,7 @@ func (f *feed) reach(ctx context.Context) (now time.Time, from slot, err error) 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.lacks = 0
 	slots := int64(slotAt(now) - f.from)
 	if slots > slotReach || slots > 12 && slots > f.index.requests() || slots < -1 {
 		f.valid = false
@@ -119,8 +127,9 @@ type fresh struct {
 }
 
 // readSlot reads what is new in a slot. whole is false while parts wait for a
-// bundle that somebody else is making.
+// bundle that somebody else is making, or cannot be had.
 func (f *feed) readSlot(ctx context.Context, s slot) (whole bool, err error) {
+	lacked := f.lacked()
 	names, err := f.listSlot(ctx, s)
 	if errors.Is(err, errSpoilt) {
 		f.spoilt(err)
@@ -147,19 +156,23 @@ func (f *feed) readSlot(ctx context.Context, s slot) (whole bool, err error) {
 		names.claims, names.claimed = names.claims+1, time.Time{}
 	}
 	err = f.readAll(ctx, parts, nil)
-	return err == nil, err
+	return err == nil && f.lacked() == lacked, err
+}
+
+// lacked is how many parts could not be had so far.
+func (f *feed) lacked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lacks
 }
 
 // listSlot lists a slot.
 func (f *feed) listSlot(ctx context.Context, s slot) (names slotNames, err error) {
-	f.mu.Lock()
-	seen := f.seen[s] // read only here and by who holds reading, but for our own parts
 	isSeen := func(id uint64) bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return seen[id]
+		return f.seen[s][id]
 	}
-	f.mu.Unlock()
 	count, last := 0, -1
 	bundled := map[int]bool{}
 	err = f.guard.List(ctx, s.folder(), func(i remote.Info) error {
@@ -188,97 +201,4 @@ func (f *feed) listSlot(ctx context.Context, s slot) (names slotNames, err error
 		names.claimed = time.Time{}
 	}
 	return names, err
-}
-
-// readAll reads parts or bundles and applies them. each, if not nil, gets the
-// lines of every one before that.
-func (f *feed) readAll(ctx context.Context, all []fresh, each func(id uint64, lines []byte)) error {
-	for some := range slices.Chunk(all, feedAtOnce) {
-		texts := make([][]byte, len(some))
-		g, ctx := errgroup.WithContext(ctx)
-		for i, one := range some {
-			g.Go(func() (err error) {
-				texts[i], err = f.get(ctx, one)
-				if errors.Is(err, errSpoilt) {
-					f.spoilt(err)
-					err = nil
-				}
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		f.take(some, texts, each)
-	}
-	return nil
-}
-
-// take applies what was read of one slot, and notes that it was.
-func (f *feed) take(some []fresh, texts [][]byte, each func(id uint64, lines []byte)) {
-	n := 0
-	var all []news
-	ids := make([]uint64, 0, len(some))
-	for i, one := range some {
-		ids = append(ids, one.id)
-		if texts[i] != nil {
-			t, err := parseFeedLines(texts[i])
-			switch {
-			case err != nil:
-				f.spoilt(fmt.Errorf("%w: %s: %w", errSpoilt, one.key(), err))
-			case each != nil:
-				each(one.id, texts[i])
-			}
-			ids = append(ids, t.parts...)
-			all = append(all, t.news...)
-		}
-		if len(all) >= feedBatch {
-			n += f.apply(all)
-			all = nil
-		}
-	}
-	n += f.apply(all)
-	if len(some) > 0 {
-		f.saw(some[0].slot, ids...)
-	}
-	f.mu.Lock()
-	f.counts.News += int64(n)
-	f.counts.Parts += int64(len(some))
-	f.mu.Unlock()
-}
-
-// get reads one part or bundle.
-func (f *feed) get(ctx context.Context, one fresh) ([]byte, error) {
-	if one.size > feedObject {
-		return nil, fmt.Errorf("%w: %s has %d bytes", errSpoilt, one.key(), one.size)
-	}
-	body, _, err := f.guard.Get(ctx, one.key(), 0)
-	if errors.Is(err, remote.ErrNotExist) || errors.Is(err, remote.ErrCorrupt) {
-		return nil, fmt.Errorf("%w: %w", errSpoilt, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, feedObject+1))
-	switch {
-	case errors.Is(err, remote.ErrCorrupt), len(data) > feedObject:
-		return nil, fmt.Errorf("%w: %s: not as long as it was listed", errSpoilt, one.key())
-	case err != nil:
-		return nil, err
-	}
-	lines, err := unpack(data)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", errSpoilt, one.key(), err)
-	}
-	return lines, nil
-}
-
-// spoilt makes a listing of all due: nobody knows what was told there.
-func (f *feed) spoilt(err error) {
-	f.warn("a part of the change feed cannot be read, a listing of all will make up for it", "error", err)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.counts.Spoilt++
-	f.due = true
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"sstatefs/remote/failpoint"
 )
 
 // feedPosition is from where a later daemon reads on, for the index that is
@@ -26,7 +28,11 @@ func (f *feed) position() feedPosition {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return feedPosition{f.valid, f.from, f.listed}
+	p := feedPosition{f.valid, f.from, f.listed}
+	if f.isSpoilt() {
+		p.listed = time.Time{} // the next daemon lists before it relies on what is saved
+	}
+	return p
 }
 
 // save keeps a position, after its index was saved.
@@ -35,7 +41,9 @@ func (f *feed) save(p feedPosition) error {
 		return nil
 	}
 	text := fmt.Sprintf(positionFormat, p.from, p.listed.Unix())
-	return replaceFile(f.positionFile(), []byte(text))
+	err := replaceFile(f.positionFile(), []byte(text))
+	failpoint.Pass("feed.saved")
+	return err
 }
 
 func (f *feed) positionFile() string { return f.journal.dir + "/position" }
@@ -61,6 +69,9 @@ func (f *feed) load(trusted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.valid, f.from, f.listed = true, slot(from), time.Unix(listed, 0)
+	if now := f.now(); f.listed.After(now) { // the clock was set back
+		f.listed = now
+	}
 }
 
 // resume brings a saved index up to date without listing the remote. It reports

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -87,6 +89,34 @@ func TestFeedSurvivesKill(t *testing.T) {
 	}
 }
 
+// TestFeedJournalOnFullDisk: a line that was cut off spoils no other.
+func TestFeedJournalOnFullDisk(t *testing.T) {
+	j, err := openFeedJournal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(n int) news { return news{newsGone, remote.Key(testKey(n, "package")), stamp{0, int64(n + 1)}} }
+	j.add(told(0))
+	if _, err := j.file.WriteString("- 2 ab/cd/sstate:zl"); err != nil { // so much was free
+		t.Fatal(err)
+	}
+	j.file.Close() // what is written now fails
+	j.add(told(1))
+	j.add(told(2))
+	var all []news
+	for _, part := range j.seal() {
+		some, err := j.read(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b news) int { return cmp.Compare(a.mtime, b.mtime) })
+	if want := []news{told(0), told(2)}; !slices.Equal(all, want) || j.untold() != 1 {
+		t.Errorf("kept %v, %d untold, want %v and 1", all, j.untold(), want)
+	}
+}
+
 // TestFeedResumes: a mount of a cache that was used before lists nothing but
 // the feed, and knows what happened meanwhile, here and elsewhere.
 func TestFeedResumes(t *testing.T) {
@@ -149,6 +179,66 @@ func TestFeedListsNowAndThen(t *testing.T) {
 	s.c.add(time.Hour)
 	s.hears(b)
 	eventually(t, "it is listed", func() bool { return b.has(key) })
+}
+
+// TestFeedListsOften: also more than once an hour, if that is asked for.
+func TestFeedListsOften(t *testing.T) {
+	s := newFeedSite(t)
+	b := s.host(0, func(o *Options) { o.Relist = 10 * time.Minute })
+	for n := range 3 {
+		key := testKey(n, "package")
+		s.mem.Set(remote.Key(key), []byte("x"))
+		s.c.add(13 * time.Minute) // 1.2 of it is the most
+		s.hears(b)
+		eventually(t, "it is listed", func() bool {
+			b.feed.mu.Lock()
+			defer b.feed.mu.Unlock()
+			return !b.feed.relisted
+		})
+		b.wantHas(key, true)
+	}
+}
+
+// TestFeedSpoiltWhileListing: what could not be read while a listing runs may
+// tell of a place that it had passed, so it is not enough.
+func TestFeedSpoiltWhileListing(t *testing.T) {
+	s := newFeedSite(t)
+	f := s.host(0, nil).feed
+	for _, late := range []bool{true, false} {
+		begun := f.mark()
+		if late {
+			s.c.add(time.Second)
+			f.spoilt(errSpoilt)
+		}
+		f.listedAll(begun)
+		s.c.add(spoiltPause + time.Minute)
+		if got := f.wantsListing(); got != late {
+			t.Errorf("spoilt after the listing began: %v, another one is due: %v", late, got)
+		}
+		f.mu.Lock()
+		f.relisted = false
+		f.mu.Unlock()
+	}
+}
+
+// TestFeedSpoiltBeforeRemount: what could not be read is not forgotten.
+func TestFeedSpoiltBeforeRemount(t *testing.T) {
+	s := newFeedSite(t)
+	b := s.host(0, nil)
+	hidden := testKey(1, "package")
+	s.mem.Set(remote.Key(hidden), []byte("x"))
+	at := slotAt(s.c.now())
+	s.mem.Set(feedName{slot: at, kind: feedPart, id: 1}.key(), []byte("garbage"))
+	s.hears(b)
+	s.c.add(2 * slotLength) // it is not read again
+	s.hears(b)
+	b.close()
+	b.open()
+	eventually(t, "the listing of all finds it", func() bool { return b.has(hidden) })
+	eventually(t, "it is over", func() bool { return b.Status().Feed.Listed.After(at.end()) })
+	if b.feed.wantsListing() {
+		t.Error("another listing is due at once")
+	}
 }
 
 // TestFeedWorld: hosts that publish, remove, tell and read at random, at the

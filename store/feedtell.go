@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sstatefs/remote"
+	"sstatefs/remote/failpoint"
 )
 
 // tellTries is how often a part is written until it is in a slot where readers
@@ -41,6 +42,7 @@ func (f *feed) tell(ctx context.Context) {
 			return
 		}
 		f.journal.done(part)
+		failpoint.Pass("feed.told")
 	}
 }
 
@@ -87,6 +89,7 @@ func (f *feed) place(ctx context.Context, id uint64, data []byte) error {
 		if err := f.guard.Put(ctx, n.key(), feedSource(data), remote.PutOptions{}); err != nil {
 			return err
 		}
+		failpoint.Pass("feed.put")
 		info, err := f.guard.Stat(ctx, n.key())
 		if err != nil {
 			return err

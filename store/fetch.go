@@ -235,9 +235,14 @@ func (s *Store) tryTwice(ctx context.Context, f *fetch) (remote.Info, error) {
 	return s.download(ctx, f)
 }
 
-// download gets an object into fetch/, verifies it and puts it in place.
+// download gets an object into fetch/, verifies it and puts it in place. Not one
+// that is removed: who asks looked before that, and by the time it is here the
+// remote may have lost it, so that nothing tells any more.
 func (s *Store) download(ctx context.Context, f *fetch) (remote.Info, error) {
 	key := f.key
+	if s.names.isRemoved(key) {
+		return remote.Info{}, errOvertaken
+	}
 	if localID(s.layout.object(key)) != (FileID{}) {
 		return remote.Info{}, nil // the fetch that just ended brought it
 	}

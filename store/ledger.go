@@ -43,11 +43,24 @@ func newLedger(now func() time.Time) *ledger {
 	}
 }
 
-// used counts a hit of an archive. Companions do not count.
+// used counts a hit of an archive. Companions do not count. What is touched again
+// and again is known without a look at its name.
 func (l *ledger) used(key string) {
+	if strings.HasSuffix(key, sstate.SideSiginfo) || l.isCounted(lookupID{maphash.String(l.seed, key), true}) {
+		return
+	}
 	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() {
 		l.lookup(key, &n, true)
 	}
+}
+
+// isCounted reports whether a lookup was counted so lately that this one is not.
+func (l *ledger) isCounted(id lookupID) bool {
+	t := l.now().UnixNano()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last, ok := l.recent[id]
+	return ok && t-last < int64(lookupWindow)
 }
 
 // lookup counts a hit or a miss of an archive, whose name is n.

@@ -58,6 +58,9 @@ func (f readerAt) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
 // Close ends the use of the object.
 func (o *Object) Close() error {
 	o.store.fetches.use(o.key, -1)
+	if o.stream != nil {
+		o.stream.leave(o)
+	}
 	if o.File != nil {
 		return o.File.Close()
 	}
@@ -98,11 +101,11 @@ func (o *Object) Await(ctx context.Context, off int64, n int) error {
 }
 
 // WhenBroken has f called, once and from another goroutine that it must not
-// block, if the object turns out wrong or breaks off while it is read: what was
-// read of it is worthless.
+// block, if the object turns out wrong or breaks off before Close: what was read
+// of it is worthless. Who opens it after that has another File.
 func (o *Object) WhenBroken(f func()) {
 	if o.stream != nil {
-		o.stream.whenBroken(f)
+		o.stream.whenBroken(o, f)
 	}
 }
 

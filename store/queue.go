@@ -44,6 +44,7 @@ type entry struct {
 
 	tried chan struct{} // closed when the first try ended, however
 	newer bool          // a removal that met what another host has published since
+	was   time.Time     // a removal: the remote's time of what was on its way before it, and is to go
 
 	// Guarded by queue.mu.
 	state     entryState
@@ -298,6 +299,19 @@ func (q *queue) unsent(key string) int {
 		}
 	}
 	return n
+}
+
+// removal is the first removal of a key that is not carried out, nil if there is
+// none.
+func (q *queue) removal(key string) *entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.chains[key] {
+		if e.op == opRemove {
+			return e
+		}
+	}
+	return nil
 }
 
 // firstTries are the channels that close when the entries of a key were tried.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -100,6 +101,38 @@ func TestSharedFolders(t *testing.T) {
 	for _, e := range append(append(all, chain[1:]...), stuck) {
 		q.erase(e, false)
 	}
+	q.dropShared()
+	if left, _ := filepath.Glob(dir + "/queue/0*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestSharedFoldersComeAndGo records and erases from many sides: a folder that is
+// full and empty goes, also from under who has entered it and not written yet.
+func TestSharedFoldersComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	q := newQueue(layout{dir}, time.Now)
+	var wg sync.WaitGroup
+	for side := range 4 {
+		wg.Go(func() {
+			for n := range sharedBy {
+				e := &entry{seq: q.nextSeq(), key: testKey(side*sharedBy+n, "package"), op: opRemove, tried: make(chan struct{})}
+				if err := q.record(e, ""); err != nil {
+					t.Error(err)
+					return
+				}
+				q.add(e)
+				if n%100 == 0 {
+					q.dropShared()
+				}
+				if _, err := os.Stat(q.path(e, false)); err != nil {
+					t.Error(err)
+				}
+				q.conclude(e)
+			}
+		})
+	}
+	wg.Wait()
 	q.dropShared()
 	if left, _ := filepath.Glob(dir + "/queue/0*"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -83,22 +83,32 @@ type sharedFolder struct {
 // known, and none of its keys comes twice: one that has entries gets another
 // folder, all for itself. Numbers of folders only grow.
 func (q *queue) enter(e *entry, alone bool) {
+	if full := q.choose(e, alone); full != "" {
+		os.Remove(q.dir(false) + "/" + full) // if it is empty
+	}
+}
+
+// choose is enter without the disk. It gives the shared folder that nobody enters
+// any more, if there is such a one now: who has entered it and has no file there
+// yet makes it again.
+func (q *queue) choose(e *entry, alone bool) (full string) {
 	kind := e.kind()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f := q.shared[kind]
 	if alone || f == nil || f.taken == sharedBy {
+		if f != nil && !alone {
+			full = f.name
+		}
 		q.seq++
 		f = &sharedFolder{name: folderName(q.seq, kind)}
 	}
 	if !alone {
-		if old := q.shared[kind]; old != nil && old != f {
-			defer os.Remove(q.dir(false) + "/" + old.name) // if it is empty
-		}
 		q.shared[kind] = f
 	}
 	f.taken++
 	e.folder = f.name
+	return full
 }
 
 // prune removes the folder of an entry whose file is gone, if nothing is left
@@ -116,11 +126,12 @@ func (q *queue) prune(e *entry, isHeld bool) {
 // dropShared removes the folders in which nothing waits.
 func (q *queue) dropShared() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, f := range q.shared {
+	shared := q.shared
+	q.shared = map[string]*sharedFolder{} // nobody enters the old ones any more
+	q.mu.Unlock()
+	for _, f := range shared {
 		os.Remove(q.dir(false) + "/" + f.name)
 	}
-	clear(q.shared)
 }
 
 // change marks an inode whose names in the queue are about to change, until the

@@ -25,6 +25,7 @@ type intake struct {
 	refused error   // what the file said
 	right   bool    // it came whole and was verified
 	stream  *stream // nil for what is not read meanwhile
+	sealed  uint64  // inode of what is, 0 for none
 }
 
 // takeIn verifies a body on its way into the cache.
@@ -67,6 +68,9 @@ func (s *Store) newIntake(info remote.Info) (*intake, error) {
 			in.stream = &stream{info: info, last: s.fetches.end()}
 			in.stream.file, err = os.Open(in.path)
 		}
+		if err == nil {
+			s.seal(in)
+		}
 	}
 	if err != nil {
 		in.file.Close()
@@ -74,6 +78,20 @@ func (s *Store) newIntake(info remote.Info) (*intake, error) {
 		return nil, err
 	}
 	return in, nil
+}
+
+// seal keeps who reads a download meanwhile from changing the file behind its
+// verification: its name in fetch/ is one that the mount does not show.
+func (s *Store) seal(in *intake) {
+	in.sealed = localID(in.path).Ino
+	s.queue.hidePinned(in.sealed, 1)
+}
+
+// unseal takes that name.
+func (s *Store) unseal(in *intake) {
+	defer s.queue.change(in.sealed)()
+	os.Remove(in.path)
+	s.queue.hidePinned(in.sealed, -1)
 }
 
 // extend makes an empty file as long as what will be in it. Not every file
@@ -112,10 +130,11 @@ func (s *Store) drop(f *fetch, why error) {
 	}
 	f.in = nil
 	in.file.Close() // it may be closed
-	os.Remove(in.path)
 	if in.stream == nil {
+		os.Remove(in.path)
 		return
 	}
+	s.unseal(in)
 	s.fetches.mu.Lock()
 	f.stream, f.offered = nil, make(chan struct{})
 	s.fetches.mu.Unlock()

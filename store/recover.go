@@ -21,7 +21,9 @@ import (
 //
 //   - scratch of the temporary grammar goes, its writers are dead;
 //   - an entry of the queue without its name in objects/ gets it;
-//   - the last entry of a key decides: a removal without its whiteout gets it;
+//   - the last entry of a key decides: a removal without its whiteout gets it.
+//     A publish before it may have come to the remote behind it, and is sent again:
+//     what it leaves there is known then, and goes, see tellRemoval;
 //   - a signature whose archive was never published goes;
 //   - held entries are tried again.
 //
@@ -46,14 +48,10 @@ func (s *Store) recover() error {
 	failpoint.Pass("recover.read")
 	entries, last := s.dropForsaken(entries)
 	for _, e := range entries {
-		switch newest := last[e.key]; {
-		case newest == e:
+		if last[e.key] == e {
 			if err := s.complete(e); err != nil {
 				return err
 			}
-		case newest.op == opRemove: // sent now it would look like somebody else's, and stay
-			s.queue.erase(e, false)
-			continue
 		}
 		failpoint.Pass("recover.completed")
 		s.enqueue(e)

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +39,75 @@ func TestRemovalAfterAnOutage(t *testing.T) {
 			r.wantContent(key, "second")
 		})
 	}
+}
+
+// TestLateRemovalOfOurs: what was on its way when its object was removed, and came
+// to the remote after that, is no other host's, however late the removal follows,
+// and also if the next daemon sends it.
+func TestLateRemovalOfOurs(t *testing.T) {
+	key := testKey(1, "package")
+	ways := map[string]func(r *rig){
+		"put": func(r *rig) { r.mustPublish(key, "content") },
+		"touch": func(r *rig) {
+			r.setOld(key)
+			r.touch(key)
+		},
+	}
+	for op, begin := range ways {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %v", op, restart), func(t *testing.T) {
+				var later atomic.Int64
+				now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+				r := newRig(t, func(o *Options, _ *remote.Traits) { o.Now, o.Publish = now, PublishQueue })
+				r.mem.Hang(op)
+				begin(r)
+				if !restart { // the removal is late by itself after one
+					r.mem.SetClock(now)
+				}
+				eventually(t, "it is being sent", func() bool { return r.mem.Calls(op) > 0 })
+				if err := r.Unlink(t.Context(), key); err != nil {
+					t.Fatal(err)
+				}
+				if restart {
+					time.Sleep(3 * coarseClock) // the removal's file has the kernel's time
+				} else {
+					later.Store(int64(2 * lateRemoval))
+				}
+				r.mem.Fail("delete", remote.ErrUnavailable)
+				r.mem.Release()
+				eventually(t, "the removal is tried", func() bool { return r.mem.Calls("delete") > 0 })
+				if restart {
+					r.crash()
+					r.open()
+				}
+				r.mem.Fail("delete", nil)
+				r.flush()
+				r.wantRemote(key, "")
+				r.wantMiss(key)
+			})
+		}
+	}
+}
+
+// TestRemovalOfWhatCameAtTheEnd: a put that the daemon did not live to hear of
+// came to the remote after its removal was asked for. It is ours all the same.
+func TestRemovalOfWhatCameAtTheEnd(t *testing.T) {
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish = PublishQueue })
+	key := testKey(1, "package")
+	r.mem.Hang("put")
+	r.mustPublish(key, "x")
+	eventually(t, "it is being sent", func() bool { return r.mem.Calls("put") > 0 })
+	if err := r.Unlink(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * coarseClock) // the removal's file has the kernel's time
+	r.crash()
+	r.mem.Set(remote.Key(key), []byte("x"))
+	r.mem.Release()
+	r.open()
+	r.flush()
+	r.wantRemote(key, "")
+	r.wantMiss(key)
 }
 
 // TestRemoveWhatIsHeld: what was removed here before the remote took it is

@@ -146,7 +146,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 // for: another host has published it anew while the remote was away.
 func (s *Store) isNewer(ctx context.Context, e *entry) bool {
 	info, err := s.guard.Stat(ctx, remote.Key(e.key))
-	if err != nil || !info.ModTime.After(e.queued.Add(s.clockOffset())) {
+	if err != nil || !info.ModTime.After(e.queued.Add(s.clockOffset())) || !info.ModTime.After(e.was) {
 		return false
 	}
 	s.noteFound(info)
@@ -198,6 +198,7 @@ func (s *Store) sent(e *entry) {
 		}
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
+		s.tellRemoval(e.key, e.size)
 		now := s.remoteNow()
 		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: now})
 		s.feed.note(newsPut, remote.Key(e.key), e.size, now)
@@ -210,6 +211,27 @@ func (s *Store) sent(e *entry) {
 	s.queue.conclude(e)
 	failpoint.Pass("send.concluded")
 	s.takesAgain.Store(true)
+}
+
+// tellRemoval tells a removal that waits for a put or a touch of ours what that
+// left on the remote: it came after the removal was asked for, and is what is to
+// go. The next daemon reads it off the time of the removal's file.
+func (s *Store) tellRemoval(key string, size int64) {
+	e := s.queue.removal(key)
+	if e == nil {
+		return
+	}
+	info, err := s.guard.Stat(s.ctx, remote.Key(key))
+	if err != nil || info.Size != size {
+		return
+	}
+	e.was = info.ModTime
+	if t := info.ModTime.Add(-s.clockOffset()); t.After(e.queued) {
+		if err := os.Chtimes(s.queue.path(e, false), t, t); err != nil {
+			s.quiet.warn("time of a removal not noted", "error", err)
+		}
+	}
+	failpoint.Pass("send.told")
 }
 
 // lost ends a create whose key somebody else took first. Theirs counts from
@@ -245,6 +267,13 @@ func (s *Store) dropSignatureOf(key string) {
 // dropSignature drops what is queued of a signature whose archive lost, or is
 // damaged: it belongs to other bytes. What was removed before it stays hidden.
 func (s *Store) dropSignature(sig string) {
+	if s.withdrawSignature(sig) {
+		s.changed(sig)
+	}
+}
+
+// withdrawSignature is dropSignature without telling that the name has changed.
+func (s *Store) withdrawSignature(sig string) (changed bool) {
 	unlock := s.keys.lock(sig)
 	defer unlock()
 	entries, removal := s.queue.condemn(sig)
@@ -252,7 +281,7 @@ func (s *Store) dropSignature(sig string) {
 		s.queue.erase(e, false)
 	}
 	if len(entries) == 0 {
-		return
+		return false
 	}
 	if removal != nil && !removal.over {
 		if err := s.whiteout(sig); err != nil {
@@ -260,7 +289,7 @@ func (s *Store) dropSignature(sig string) {
 		}
 	}
 	s.dropLocal(sig)
-	s.changed(sig)
+	return true
 }
 
 // dropEntry ends a signature that belongs to no archive.

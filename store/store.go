@@ -223,7 +223,8 @@ func (s *Store) spawn(fn func(ctx context.Context)) {
 
 // OnChange sets what is called when the store changes what a name means by
 // itself: an object came, went or was replaced elsewhere. The call must not
-// block. It is not called for what the caller of a method did.
+// block, and may ask the store: no key is locked meanwhile. It is not called for
+// what the caller of a method did.
 func (s *Store) OnChange(fn func(path string)) { s.onChange.Store(&fn) }
 
 func (s *Store) changed(key string) {

@@ -47,9 +47,9 @@ type stream struct {
 	have   int64    // bytes that came
 	given  bool     // a reader has some of them
 	ended  bool
-	err    error         // how it ended, for its readers
-	moved  chan struct{} // closed when any of these changes; nil if nobody waits
-	broken []func()      // called if it ends badly
+	err    error              // how it ended, for its readers
+	moved  chan struct{}      // closed when any of these changes; nil if nobody waits
+	broken map[*Object]func() // called if it ends badly
 }
 
 // join gives a descriptor for one more reader. ok is false when the stream has
@@ -158,14 +158,25 @@ func (st *stream) end(err error) {
 }
 
 // whenBroken has f called when the stream ends badly, also if it has.
-func (st *stream) whenBroken(f func()) {
+func (st *stream) whenBroken(o *Object, f func()) {
 	st.mu.Lock()
 	broken := st.err != nil
 	if !st.ended {
-		st.broken = append(st.broken, f)
+		if st.broken == nil {
+			st.broken = map[*Object]func(){}
+		}
+		st.broken[o] = f
 	}
 	st.mu.Unlock()
 	if broken {
 		f()
 	}
+}
+
+// leave takes back what whenBroken was told: a long download is opened and closed
+// any number of times.
+func (st *stream) leave(o *Object) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.broken, o)
 }

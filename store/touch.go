@@ -15,7 +15,7 @@ import (
 // touches remembers uses: the times that were set here on objects, and which of
 // them the remote should hear of.
 type touches struct {
-	wake chan struct{} // buffered by one: something is pending
+	wake chan struct{} // buffered by one: something has become pending
 	back chan struct{} // buffered by one: no reason to rest any more
 	turn chan struct{} // holds one thing while a batch is sent
 

@@ -15,8 +15,11 @@ import (
 )
 
 const (
-	// touchBatch is how long uses are gathered before they are sent.
-	touchBatch = time.Second
+	// touchPause without a use ends the gathering of uses, and touchBatch in all:
+	// what goes to the remote while a build asks for thousands of objects slows
+	// the answers.
+	touchPause = time.Second
+	touchBatch = 10 * time.Second
 
 	// touchFailures in a row end a batch: the remote is in trouble although it
 	// answers its probes.
@@ -83,7 +86,7 @@ func (s *Store) sendTouches(ctx context.Context) {
 			return
 		case <-s.touches.wake:
 		}
-		if !sleep(ctx, touchBatch, nil) {
+		if !s.gatherTouches(ctx) {
 			return
 		}
 		if s.guard.State().Open {
@@ -103,6 +106,24 @@ func (s *Store) sendTouches(ctx context.Context) {
 			failures = 0
 		}
 		poke(s.touches.wake)
+	}
+}
+
+// gatherTouches waits for the end of a burst of uses. It reports false when ctx
+// has ended.
+func (s *Store) gatherTouches(ctx context.Context) bool {
+	for end := time.Now().Add(touchBatch); ; {
+		if !sleep(ctx, touchPause, nil) {
+			return false
+		}
+		select {
+		case <-s.touches.wake:
+			if time.Now().Before(end) {
+				continue
+			}
+		default:
+		}
+		return true
 	}
 }
 
@@ -205,6 +226,7 @@ func (s *Store) touchRemote(ctx context.Context, key string, way remote.TouchWay
 	switch {
 	case err == nil:
 		s.touchSent(key)
+		s.tellRemoval(key, info.Size) // before end, for which it waits
 	case errors.Is(err, errNotHere):
 		s.touchesSkipped(1)
 	case errors.Is(err, remote.ErrNotExist):

@@ -38,8 +38,8 @@ const trimBatch = 32 << 10
 // listed.
 func (s *Store) eachOldest(ctx context.Context, wanted func() int64, visit func(cached)) {
 	last := cached{used: math.MinInt64}
-	for wanted() > 0 {
-		batch := s.oldest(ctx, last, wanted())
+	for want := wanted(); want > 0; want = wanted() {
+		batch := s.oldest(ctx, last, want)
 		if len(batch) == 0 {
 			return
 		}

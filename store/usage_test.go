@@ -234,6 +234,22 @@ func TestOldestInBatches(t *testing.T) {
 	}
 }
 
+// Others make room too, at any time.
+func TestOldestWantedNoMore(t *testing.T) {
+	l := layout{t.TempDir()}
+	fill(t, l, 3, 10)
+	s := &Store{layout: l, queue: newQueue(l, time.Now), names: newNames()}
+	s.free.batch = trimBatch
+	asked := 0
+	wanted := func() int64 {
+		if asked++; asked > 1 {
+			return 0
+		}
+		return 1
+	}
+	s.eachOldest(t.Context(), wanted, func(c cached) { t.Errorf("%s goes", c.key) })
+}
+
 // crowd puts n objects of one inode into few folders of a cache directory.
 func crowd(t *testing.T, l layout, n int, content string) {
 	t.Helper()
