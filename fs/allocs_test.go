@@ -6,54 +6,26 @@ package fs
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"testing"
 
-	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-
-	"sstatefs/remote"
-	"sstatefs/remote/remotetest"
-	"sstatefs/store"
 )
 
 // requestsThatMatter are those of the availability check, as go-fuse hands them
 // over, for an object that is cached and one that nobody has.
 func requestsThatMatter(t testing.TB) (lookup, miss, getattr func()) {
-	hash := fmt.Sprintf("%x", sha256.Sum256(nil))
-	folder, base := hash[:2]+"/"+hash[2:4], "sstate:zlib:core2-64-poky-linux:1.3:r0:core2-64:14:"+hash+"_package.tar.zst"
-	mem := remotetest.NewMemory()
-	mem.SetTraits(remote.Traits{AtomicCreate: true})
-	mem.Set(remote.Key(folder+"/"+base), []byte("content"))
-	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Remote: mem, MinFree: 1e-9})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = s.Close(context.Background()) })
-	o, err := s.Open(context.Background(), folder+"/"+base)
+	r := newRig(t)
+	o, err := r.st.store.Open(context.Background(), r.path())
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Close()
-	st := &state{store: s, notes: newNotifier(), indexed: true, ids: identities{aliases: map[store.FileID]fs.StableAttr{}}}
-	st.root = &dirNode{st: st}
-	raw := fs.NewNodeFS(st.root, &fs.Options{NullPermissions: true})
-	at := func(parent uint64, name string) (out fuse.EntryOut) {
-		if code := raw.Lookup(nil, &fuse.InHeader{NodeId: parent}, name, &out); !code.Ok() {
-			t.Fatalf("lookup of %s: %v", name, code)
-		}
-		return out
-	}
-	leaf := at(at(1, hash[:2]).NodeId, hash[2:4])
-	at(leaf.NodeId, base)
-	dir := st.root.GetChild(hash[:2]).GetChild(hash[2:4]).Operations().(*dirNode)
-	file := dir.GetChild(base).Operations().(*fileNode)
-	absent := "sstate:none" + base[len("sstate:zlib"):]
+	dir, file := r.look(t)
+	absent := "sstate:none" + r.base[len("sstate:zlib"):]
 	var entry fuse.EntryOut
 	var attr fuse.AttrOut
 	ctx := &fuse.Context{}
-	return func() { _, _ = dir.Lookup(ctx, base, &entry) },
+	return func() { _, _ = dir.Lookup(ctx, r.base, &entry) },
 		func() { _, _ = dir.Lookup(ctx, absent, &entry) },
 		func() { _ = file.Getattr(ctx, nil, &attr) }
 }

@@ -11,9 +11,10 @@
 // fetched; identity.go has the rules.
 //
 // What is published under an object's name never changes: other content is
-// another inode. Two things set a node apart from its name: it is unlinked or
-// replaced through the mount (the handlers do that), or the store says that the
-// object changed elsewhere (notify.go).
+// another inode, or takes the place of one that nobody has open (open.go). Two
+// things set a node apart from its name: it is unlinked or replaced through the
+// mount (the handlers do that), or the store says that the object changed
+// elsewhere (notify.go).
 //
 // # Caching
 //

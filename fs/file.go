@@ -9,7 +9,6 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 
 	"sstatefs/store"
 )
@@ -36,6 +35,7 @@ type fileNode struct {
 	drafting chan struct{} // closed when the draft that is being made is there, nil if none is
 	created  bool          // there was nothing under key before the draft
 	writers  int           // open draftHandles
+	renewals int           // open handles that had the kernel forget its pages
 
 	// See backing.go.
 	users   int      // open handles
@@ -59,6 +59,19 @@ var (
 func (n *fileNode) is(e store.Entry) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.same(e)
+}
+
+// isSurely is like is, but does not take an object for the same that was here and
+// is on the remote only: that may be another of the same size.
+func (n *fileNode) isSurely(e store.Entry) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return (n.id == store.FileID{} || n.id == e.ID) && n.same(e)
+}
+
+// same is is with mu held.
+func (n *fileNode) same(e store.Entry) bool {
 	if e.ID == n.id && e.ID != (store.FileID{}) {
 		n.last = e
 		if e.Object {
@@ -72,13 +85,19 @@ func (n *fileNode) is(e store.Entry) bool {
 	if e.ID != (store.FileID{}) && n.id != (store.FileID{}) {
 		return false // another file: of the same size, but whose bytes?
 	}
+	n.moved(e)
+	return true
+}
+
+// moved notes that the object's content is in another file now, or in none.
+// Called with mu.
+func (n *fileNode) moved(e store.Entry) {
 	n.last = e
 	if e.Local {
 		n.st.ids.forget(n.id)
 		n.id = e.ID
 		n.st.ids.alias(e.ID, n.StableAttr())
 	}
-	return true
 }
 
 // become notes what the node stands for now.
@@ -230,6 +249,12 @@ func (n *fileNode) setScratch(ctx context.Context, a store.Attr) (e store.Entry,
 			return n.timesLost(a.Times), nil // it was an object when the kernel looked
 		}
 	}
+	if n.isComing() { // the file is the download's: answered as of an object
+		if a.Size != nil {
+			return e, syscall.EPERM
+		}
+		return n.timesLost(a.Times), nil
+	}
 	ok, err := n.withFile(func(f *os.File) (err error) {
 		e, err = n.st.store.SetAttr(ctx, "", f, a)
 		return err
@@ -260,78 +285,4 @@ func (n *fileNode) Readlink(context.Context) ([]byte, syscall.Errno) {
 // Statfs is statfs(2).
 func (n *fileNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
 	return n.st.root.Statfs(ctx, out)
-}
-
-// Open is open(2). An object that is opened for writing is not fetched and not
-// changed before the first write: touch(1) does this.
-func (n *fileNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	c := call(ctx)
-	defer c.end()
-	key := n.object()
-	switch {
-	case key != "" && flags&(unix.O_ACCMODE|unix.O_TRUNC) != unix.O_RDONLY:
-		return n.openDraft(c, flags)
-	case key != "":
-		return n.openObject(c, key)
-	}
-	return n.openFormer(int(flags))
-}
-
-// openFormer opens what is no object, or not any more.
-func (n *fileNode) openFormer(flags int) (fs.FileHandle, uint32, syscall.Errno) {
-	f, err := n.reopen(flags)
-	if err != nil {
-		return nil, 0, stale(n.st.errno("open", err))
-	}
-	return n.opened(&fileHandle{node: n, file: f}), fuse.FOPEN_KEEP_CACHE | n.closing(), 0
-}
-
-func (n *fileNode) openObject(ctx context.Context, key string) (fs.FileHandle, uint32, syscall.Errno) {
-	o, err := n.st.store.Open(ctx, key)
-	if err != nil {
-		return nil, 0, stale(n.st.errno("open", err))
-	}
-	e, err := n.st.store.StatOpen(ctx, o)
-	if err == nil && !n.is(e) {
-		// Other content than the kernel has pages of: another inode.
-		_ = o.Close()
-		n.unname(key)
-		return n.openFormer(unix.O_RDONLY)
-	}
-	if err != nil {
-		_ = o.Close()
-		return nil, 0, stale(n.st.errno("open", err))
-	}
-	n.st.store.Used(e)
-	h := n.opened(&fileHandle{node: n, file: o.File, object: o})
-	o.WhenBroken(func() { n.st.notes.distrust(n) })
-	if o.File == nil {
-		return h, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
-	}
-	return h, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
-}
-
-// opened adds a handle to the node.
-func (n *fileNode) opened(h *fileHandle) *fileHandle {
-	n.inUse.RLock()
-	defer n.inUse.RUnlock()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.join(h.whole())
-	n.handles = append(n.handles, h)
-	h.passes = n.passes
-	return h
-}
-
-// closed takes a handle away.
-func (n *fileNode) closed(h *fileHandle) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for i, x := range n.handles {
-		if x == h {
-			n.handles = append(n.handles[:i:i], n.handles[i+1:]...)
-			n.leave()
-			return
-		}
-	}
 }

@@ -19,6 +19,7 @@ type fileHandle struct {
 	file   *os.File      // nil for an object that is read from the remote
 	object *store.Object // nil for scratch
 	passes bool          // the kernel does its I/O on file
+	renews bool          // the node got another content with it
 }
 
 var (

@@ -125,10 +125,21 @@ func (st *state) changed(path string) {
 		case *dirNode:
 			n = node
 		case *fileNode:
-			node.unname(path)
+			st.disown(node, path)
 		}
 	}
 	st.notify(path)
+}
+
+// disown takes a name from a node, unless that is what the name stands for
+// by now: the kernel may just have looked it up. It waits for nobody; a node that
+// loses its name for nothing is looked up once more.
+func (st *state) disown(node *fileNode, path string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if e, err := st.store.Stat(ctx, path); err != nil || !node.isSurely(e) {
+		node.unname(path)
+	}
 }
 
 // notify makes the kernel ask for a name again, soon.
