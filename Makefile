@@ -76,7 +76,7 @@ install: bin/sstatefs ## install the program, its man pages and completions belo
 	bin/sstatefs completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sstatefs
 	bin/sstatefs completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sstatefs.fish
 
-bench: bin/sstatefs ## measure all figures in one run, 45 minutes on a quiet machine; BENCH= as docs/BENCHMARKS.md says
+bench: bin/sstatefs ## measure all figures in one run, 50 minutes on a quiet machine; BENCH= as docs/BENCHMARKS.md says
 	@GO='$(GO)' scripts/deps.sh bench
 	$(GO) run ./integration/bench -binary bin/sstatefs $(BENCH)
 

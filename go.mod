@@ -17,6 +17,7 @@ require (
 	github.com/studio-b12/gowebdav v0.13.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/time v0.15.0
 )
 
 require (

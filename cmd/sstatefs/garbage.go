@@ -16,7 +16,7 @@ const (
 	// garbageWhenBusy is what a busy daemon may leave lying before the collector
 	// runs, in bytes. At 30 percent of a heap of 4 MB it runs every 1.2 MB, and
 	// takes a fifth of the daemon's CPU time.
-	garbageWhenBusy = 16 << 20
+	garbageWhenBusy = 32 << 20
 
 	// A daemon is busy when two collections are closer together than busyWithin.
 	busyWithin = 2 * time.Second

@@ -36,7 +36,7 @@ func TestPacer(t *testing.T) {
 			time.Sleep(busyWithin / 2)
 			p.collected()
 		}
-		const want = 400
+		const want = 800
 		if percents, freed := done(); len(percents) != 50 || slices.Min(percents) != want || freed > 0 {
 			t.Errorf("a busy daemon is set to %v, want %d, and gave back memory %d times", percents, want, freed)
 		}
@@ -72,7 +72,7 @@ func TestPacerHears(t *testing.T) {
 }
 
 func TestBusyPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 1000, 1 << 20: 1000, 4 << 20: 400, 16 << 20: 100, 1 << 30: gcPercent} {
+	for live, want := range map[uint64]int{0: 1000, 1 << 20: 1000, 4 << 20: 800, 32 << 20: 100, 1 << 30: gcPercent} {
 		if got := busyPercent(live); got != want {
 			t.Errorf("busyPercent(%d) = %d, want %d", live, got, want)
 		}
