@@ -33,7 +33,7 @@ type death struct {
 
 // What the points of a name need to be passed soon.
 var favours = map[string]string{
-	"draft": "copy", "rename": "rename", "publish.replacing": "replace", "remove": "remove", "touch": "touch", "recover.forsaken": "signed", "resend": "touch",
+	"draft": "copy", "rename": "rename", "publish.replacing": "replace", "remove": "remove", "touch": "touch", "recover.forsaken": "signed", "resend": "touch", "send.told": "recall",
 }
 
 // favours is the verb that leads to the point, or "".
@@ -158,6 +158,14 @@ func points(t *testing.T) []string {
 // every publisher sees at once that another host was first.
 var needsIndex = regexp.MustCompile(`^(index\.|send\.lost|send\.gaveway)`)
 
+// needsQueue are the points that a remove in the middle of a put leads to: who
+// publishes through to the remote removes behind it.
+var needsQueue = regexp.MustCompile(`^send\.told`)
+
+// needsPower are the points that a daemon passes as it starts on another boot: on
+// the same one it finds written what it would write.
+var needsPower = regexp.MustCompile(`^recover\.written`)
+
 // visitedAlone are the points that a mount with --read-only passes whose cache is
 // full of what must not go.
 var visitedAlone = regexp.MustCompile(`^(pin|draft|rename|index|stop|sync)\.|^publish\.(synced|replacing)|^remove\.(queued|hidden|cancelled|dropped)|^recover\.(emptied|cleaned|written|running|read|checked)`)
@@ -165,13 +173,25 @@ var visitedAlone = regexp.MustCompile(`^(pin|draft|rename|index|stop|sync)\.|^pu
 // visitedByPut are the points of touches that send the content again.
 var visitedByPut = regexp.MustCompile(`^(touch|resend)\.`)
 
+// visitedToldOf are the points of the feed, and of what it tells of.
+var visitedToldOf = regexp.MustCompile(`^(feed|send|remove|touch|index)\.`)
+
 // leadsTo reports whether a lane passes a point.
 func (k laneKind) leadsTo(point string) bool {
 	if k.visit != nil {
 		return k.visit.MatchString(point)
 	}
-	room, _, _ := strings.Cut(point, ".")
-	return room != "pin" && room != "resend" && room != "feed" && (k.place.index() || !needsIndex.MatchString(point))
+	switch room, _, _ := strings.Cut(point, "."); {
+	case room == "pin", room == "resend", room == "feed":
+		return false
+	case needsIndex.MatchString(point):
+		return k.place.index()
+	case needsQueue.MatchString(point):
+		return !slices.Contains(k.flags, "--publish=through")
+	case needsPower.MatchString(point):
+		return k.power
+	}
+	return true
 }
 
 func newTour(t *testing.T, kinds []laneKind, seed uint64) *tour {

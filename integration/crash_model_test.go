@@ -94,7 +94,7 @@ func (l *lane) account(p *plan, old map[string]map[string]bool) {
 			continue
 		}
 		l.acked++
-		l.acknowledge(st.key, st.sum)
+		l.acknowledge(st.key, st.leaves())
 		if p.hidden && st.verb == "rename" {
 			// Nobody could say that the name was taken: it was a create, which gives
 			// way to what was there.
@@ -161,7 +161,7 @@ func (l *lane) judge(p *plan, st *step) {
 func (l *lane) mustBeWhole(p *plan, dir string) {
 	l.t.Helper()
 	for _, name := range files(l.t, dir) {
-		if remote.IsTemporary(filepath.Base(name)) {
+		if remote.IsTemporary(filepath.Base(name)) || strings.HasPrefix(name, feedFolder) {
 			continue
 		}
 		o := l.objects[name]

@@ -13,12 +13,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -30,7 +28,7 @@ import (
 type step struct {
 	verb    string
 	key     string
-	sum     string // of what it offers
+	sum     string // of what it offers, for verb recall for a moment only
 	sigSum  string // of its .sig, for verb signed
 	made    string // where the process finds that
 	begun   bool
@@ -40,6 +38,14 @@ type step struct {
 
 // offers reports whether the step gives its object a content.
 func (st *step) offers() bool { return st.sum != "" }
+
+// leaves is the sum that the object has once the step is acknowledged.
+func (st *step) leaves() string {
+	if st.verb == "recall" {
+		return absent
+	}
+	return st.sum
+}
 
 // cast is how many processes of each kind there are in a lane, and how much
 // each does in a round.
@@ -81,7 +87,7 @@ type planner struct {
 
 // verbs of publishers, as often as they are drawn.
 var verbs = []string{
-	"link", "link", "link", "link", "rename", "rename", "replace", "replace", "signed", "copy", "remove", "remove", "touch", "touch",
+	"link", "link", "link", "link", "rename", "rename", "replace", "replace", "signed", "copy", "recall", "remove", "remove", "touch", "touch",
 }
 
 // draw makes the plan of a round.
@@ -351,55 +357,3 @@ func (w *worker) begin(root string, steps []*step) {
 		w.l.t.Fatalf("worker: %v", err)
 	}
 }
-
-// lane is a site with a daemon that is killed again and again.
-type lane struct {
-	laneKind
-	t       *testing.T
-	s       *site
-	m       *mount
-	number  int
-	seed    uint64
-	program string
-	tour    *tour
-	owed    string // the point to die at, if not the tour's next
-
-	contents *contents
-	workers  []*worker    // publishers first
-	answers  atomic.Int64 // in this round
-	working  atomic.Int64 // workers that have not come to the end of their plan
-
-	keys    []string        // of all objects, in the order of their making
-	signed  map[string]bool // archives with a .sig
-	objects map[string]*object
-	disk    *disk // what is on it for good, nil unless power fails
-	logged  int64 // length of the daemon's log when it was last looked at
-	acked   int   // publishes and removals that were acknowledged, in all rounds
-	lost    int   // of them, with the power, and said so
-	cuts    int   // power cuts
-	rewinds int   // of them, that set back the names of the cache
-	rewound int   // names that came back so, or became again what they were
-}
-
-// laneKind is a kind of remote and a way of publishing.
-type laneKind struct {
-	name  string
-	place place
-	flags []string
-	power bool           // it fails, too
-	data  bool           // --durability=data
-	alone bool           // --read-only: what is published stays here
-	rare  bool           // its rounds are long, and few
-	visit *regexp.Regexp // the points to die at; nil: all that a directory leads to
-}
-
-// share is how many of a lane's rounds it plays.
-func (k laneKind) share(rounds int) int {
-	if k.rare {
-		return rounds / 4
-	}
-	return rounds
-}
-
-// isServed tells whether the remote is a server.
-func (k laneKind) isServed() bool { return k.place.kind != "" }

@@ -291,7 +291,8 @@ func (l *lane) before(p *plan) map[string]map[string]bool {
 
 // loosen allows what a power cut may cost: an object may be again what it was
 // before the round, unless the remote has the new one, or with --durability=data
-// its publish was acknowledged.
+// its publish was acknowledged. What went as soon as it was there may be there
+// again.
 func (l *lane) loosen(p *plan, old map[string]map[string]bool) {
 	if l.alone {
 		l.loosenAlone()
@@ -314,6 +315,11 @@ func (l *lane) loosen(p *plan, old map[string]map[string]bool) {
 			may[s] = may[s] || far == absent || was[far] || l.alone
 		}
 		o.may = may
+	}
+	for _, st := range p.all() {
+		if st.offers() && st.leaves() == absent && st.outcome == "ack" {
+			l.object(st.key).may[st.sum] = true
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ func laneKinds() []laneKind {
 		{name: "queue-power", place: indexed(), flags: small("--publish=queue"), power: true},
 		{name: "read-only", place: indexed(), flags: small("--read-only"), power: true, alone: true, visit: visitedAlone},
 		{name: "touch-by-put", place: place{name: "nginx", kind: servers.Nginx}, flags: small("--publish=queue"), visit: visitedByPut, rare: true},
+		{name: "feed", place: indexed(), flags: small("--publish=queue", "--feed", "--refresh=1s", "--relist=30d"), visit: visitedToldOf, feed: true},
 	}
 }
 
@@ -241,6 +242,7 @@ func (l *lane) settle(p *plan) {
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
 	l.compare(p, keys, l.readAll(p, keys))
+	l.isTold(p, keys)
 }
 
 // readAll reads objects through the mount, in a process of its own.
@@ -293,6 +295,9 @@ func (l *lane) finish(rounds int) {
 	rooms := []string{"objects", "index", "sums", "broken"}
 	if l.alone {
 		rooms = append(rooms, "pinned", "removed")
+	}
+	if l.feed {
+		rooms = append(rooms, "feed")
 	}
 	for _, name := range files(l.t, l.m.cache) {
 		room, _, below := strings.Cut(name, "/")

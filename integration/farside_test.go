@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sstatefs/integration/servers"
 	"sstatefs/remote"
 )
 
@@ -128,7 +129,21 @@ func (s *site) isServersOwn(name string) bool {
 		return false
 	}
 	top, _, below := strings.Cut(name, "/")
-	return below && remote.IsTemporary(top) || strings.HasPrefix(path.Base(name), ".davfs.tmp")
+	return name == stayer || below && remote.IsTemporary(top) || strings.HasPrefix(path.Base(name), ".davfs.tmp")
+}
+
+// stayer keeps a folder from being empty. Its name is that of a temporary: no
+// mount shows it.
+const stayer = ".sstatefs-0000000000000000"
+
+// forSeveral readies the remote for several hosts that start at once. rclone
+// removes a folder with its last file, and may refuse or forget one that comes at
+// that moment (docs/OPERATIONS.md).
+func (s *site) forSeveral() {
+	s.t.Helper()
+	if s.place.kind == servers.RcloneS3 {
+		replacePlain(s.t, s.far(stayer), "")
+	}
 }
 
 // plain is a folder with all that the remote holds: the remote itself where it

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"sstatefs/integration/servers"
@@ -22,6 +24,9 @@ type stock struct {
 	sums map[string]string
 }
 
+// largeBytes is the size of an object that is read while it comes.
+const largeBytes = 3 << 20
+
 // Keys of a stock: cached ones are on the remote and in the cache of the mount
 // that is looked at, far ones on the remote only, and the others are published
 // during the fault and after it.
@@ -29,6 +34,7 @@ var afterwards = [2]string{"after", "afterwards"}
 
 func cachedKeys() []string { return paired("cached", 3) }
 func farKeys() []string    { return paired("far", 3) }
+func largeKeys() []string  { return archives("large", 1) }
 
 // moreKeys make a remote so large that a loss of most of it is doubted.
 func moreKeys() []string { return with(archives("more", 24), ".siginfo") }
@@ -62,7 +68,30 @@ func newStock(t *testing.T) stock {
 	st := stock{dir: s.mkdir("stock", 0o755)}
 	st.sums = s.build("archive", st.dir, slices.Concat(cachedKeys(), farKeys(),
 		moreKeys(), paired("through", 2), paired("queue", 2), paired(afterwards[0], 1), paired(afterwards[1], 1))).acknowledged()
+	for _, key := range largeKeys() {
+		st.sums[key] = st.makeLarge(t, key)
+	}
 	return st
+}
+
+// makeLarge makes an archive that can be read while it comes.
+func (st stock) makeLarge(t *testing.T, key string) (sha256 string) {
+	t.Helper()
+	noise := make([]byte, largeBytes)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(noise)
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(st.dir, key)
+	err = os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, enc.EncodeAll(tarOf(t, noise), nil), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum(path)
 }
 
 // A trial is a remote with a fault, and two mounts of it. One of them knows what
@@ -88,7 +117,7 @@ func newTrial(t *testing.T, st stock, server *servers.Server, f fault) *trial {
 	s.place = place{name: string(server.Kind), kind: server.Kind}
 	s.server, s.root = server, server.Sub(t, rootName+" "+f.name)
 	s.remote, s.address = s.root.Data, s.root.Address
-	return &trial{s: s, t: t, stock: st, far: farKeys()}
+	return &trial{s: s, t: t, stock: st, far: slices.Concat(farKeys(), largeKeys())}
 }
 
 // underDisk puts a disk of 32 MiB in the place of an empty folder.
@@ -116,7 +145,7 @@ func (tr *trial) flags(more ...string) []string {
 // prepare fills the remote and a cache, as two hosts do.
 func (tr *trial) prepare() {
 	tr.t.Helper()
-	keys := slices.Concat(cachedKeys(), farKeys())
+	keys := slices.Concat(cachedKeys(), farKeys(), largeKeys())
 	tr.fresh = tr.s.mount("fresh", tr.flags("--publish=queue")...)
 	tr.s.self().timed(tr.publishing(tr.fresh, keys)...).all(tr.t, "publish", "")
 	tr.fresh.flush()
@@ -161,6 +190,14 @@ func (tr *trial) publishing(m *mount, keys []string) (calls [][]any) {
 func on(m *mount, name string, keys []string) (calls [][]any) {
 	for _, key := range keys {
 		calls = append(calls, []any{name, m.path(key)})
+	}
+	return calls
+}
+
+// following are calls that read objects while they come.
+func (tr *trial) following(keys []string) (calls [][]any) {
+	for _, key := range keys {
+		calls = append(calls, []any{"follow", tr.listed.path(key), filepath.Join(tr.stock.dir, key)})
 	}
 	return calls
 }
@@ -219,7 +256,7 @@ type timing struct {
 // measure makes all that is timed at the same time, each line by a process of its
 // own: everyone meets the fault, and nobody an answer that another had to wait
 // for. The fresh mount is made meanwhile.
-func (tr *trial) measure() map[string]outcome {
+func (tr *trial) measure(f fault) map[string]outcome {
 	tr.t.Helper()
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -238,6 +275,9 @@ func (tr *trial) measure() map[string]outcome {
 	line(tr.s.self(), timing{"listed", on(tr.listed, "stat", archives("absent", 50))},
 		timing{"cached", on(tr.listed, "digest", cachedKeys())}, timing{"touch", on(tr.listed, "utime", cachedKeys())})
 	line(tr.s.self(), timing{"open", on(tr.listed, "digest", farKeys()[1:2])})
+	if !f.crawls {
+		line(tr.s.self(), timing{"stream", tr.following(largeKeys())})
+	}
 	line(tr.s.self(), timing{"publish", tr.publishing(tr.listed, paired("through", 2))})
 	tr.fresh.start()
 	line(tr.s.self(), timing{"new", on(tr.fresh, "stat", archives("absent", 50))},

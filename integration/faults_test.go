@@ -29,6 +29,8 @@ type fault struct {
 	disk bool                         // it needs a disk of its own, too
 
 	relist bool // it is one of listings, and one is made
+	crawls bool // a large object would take minutes
+	lies   bool // bytes are wrong, and lengths right
 
 	only servers.Kind // empty for all
 }
@@ -54,8 +56,8 @@ func faults() []fault {
 		{name: "429", is: proxy.TooMany(time.Hour)},
 		{name: "403", is: proxy.Status(403)},
 		{name: "shortened", is: proxy.Truncate(100)},
-		{name: "mangled", is: proxy.Mangle()},
-		{name: "slow", is: proxy.Slow(20 << 10)},
+		{name: "mangled", is: proxy.Mangle(), lies: true},
+		{name: "slow", is: proxy.Slow(20 << 10), crawls: true},
 		{name: "listed twice", is: proxy.Repeat(), relist: true},
 		{name: "not listed", is: proxy.Omit(), relist: true},
 		// A server of S3 whose clock is wrong refuses our signatures first, which
@@ -90,6 +92,7 @@ func full(tr *trial) func() {
 // nobody sees a wrong byte, here or on the remote, and afterwards all is well by
 // itself.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	st, promised := newStock(t), promises(t)
 	if got, want := len(promised), len(faults()); got != want {
 		t.Errorf("docs/SEMANTICS.md has %d faults, tested are %d", got, want)
@@ -146,7 +149,7 @@ func (tr *trial) suffer(f fault, p promise) {
 	if f.relist {
 		tr.listed.refresh()
 	}
-	tr.keeps(p, tr.measure())
+	tr.keeps(f, p, tr.measure(f))
 	tr.says(tr.listed, p)
 	if !f.relist {
 		tr.says(tr.fresh, p)
@@ -159,12 +162,12 @@ func (tr *trial) suffer(f fault, p promise) {
 
 // keeps checks what was measured. What never waits for the remote is far below
 // every timeout of it, also on a slow machine.
-func (tr *trial) keeps(p promise, got map[string]outcome) {
+func (tr *trial) keeps(f fault, p promise, got map[string]outcome) {
 	tr.t.Helper()
 	const slack = 6 * time.Second
 	for name, limit := range map[string]time.Duration{
 		"listed": quick, "cached": quick, "touch": quick, "queue": quick,
-		"new": p.fresh + slack, "open": p.open + slack, "publish": p.publish + slack,
+		"new": p.fresh + slack, "open": p.open + slack, "stream": p.open + slack, "publish": p.publish + slack,
 	} {
 		tr.t.Logf("%s: %v", name, got[name].took.Round(time.Millisecond))
 		if got[name].took > limit && limit != slack {
@@ -176,6 +179,37 @@ func (tr *trial) keeps(p promise, got map[string]outcome) {
 	}
 	tr.reads(got["cached"], cachedKeys())
 	tr.reads(got["open"], farKeys()[1:2])
+	tr.follows(f, got["stream"])
+}
+
+// follows checks what was read while it came: it is right as far as it goes, and
+// ends with its end or an error. Bytes that are changed on the way are known at
+// the end of all, to which nobody gets.
+func (tr *trial) follows(f fault, o outcome) {
+	tr.t.Helper()
+	for i, e := range o.ends {
+		key := largeKeys()[i]
+		got, _ := e.OK.([]any)
+		tr.t.Logf("stream: %v %s", e.OK, e.Errno)
+		if len(got) != 3 || got[0] != true && !f.lies {
+			tr.t.Errorf("reading %s while it comes: %v %s, want nothing wrong", key, e.OK, e.Errno)
+			continue
+		}
+		st, err := os.Stat(filepath.Join(tr.stock.dir, key))
+		if err != nil {
+			tr.t.Fatal(err)
+		}
+		isWhole := got[0] == true && got[1] == float64(st.Size())
+		switch got[2] {
+		case "EIO", "EACCES", "ENOENT":
+		case "end":
+			if !isWhole {
+				tr.t.Errorf("reading %s while it comes: %v at its end, want all of it or an error", key, got)
+			}
+		default:
+			tr.t.Errorf("reading %s while it comes: %v, want an error that BitBake survives", key, got)
+		}
+	}
 }
 
 // reads checks digests: what was read to its end is right.
@@ -236,7 +270,7 @@ func (tr *trial) recovers(p promise) {
 		m.flush()
 	}
 	tr.t.Logf("well after %v", time.Since(begun).Round(time.Millisecond))
-	tr.s.sharesAll(tr.stock.of(slices.Concat(cachedKeys(), farKeys(), paired("through", 2), paired("queue", 2),
+	tr.s.sharesAll(tr.stock.of(slices.Concat(cachedKeys(), tr.far, paired("through", 2), paired("queue", 2),
 		paired(afterwards[0], 1), paired(afterwards[1], 1))))
 }
 

@@ -9,7 +9,6 @@ import (
 // TestFeed lets mounts hear of each other by the change feed alone: what another
 // tool writes is not seen, which shows that nothing was listed.
 func TestFeed(t *testing.T) {
-	t.Parallel()
 	onRemotes(t, append(near(), indexed()), func(t *testing.T, s *site) {
 		flags := []string{"--feed", "--refresh=1s", "--relist=30d"}
 		maker, user := s.mount("a", flags...), s.mount("b", flags...)

@@ -135,7 +135,6 @@ func (o *outage) back(limit time.Duration) {
 
 // TestRemoteGone takes the remote away and brings it back.
 func TestRemoteGone(t *testing.T) {
-	t.Parallel()
 	forEachMode(t, append(here(), indexed()), remoteGone)
 	t.Run("elsewhere", func(t *testing.T) {
 		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { remoteGone(t, s, "through") })
@@ -165,7 +164,6 @@ func remoteGone(t *testing.T, s *site, mode string) {
 
 // TestRemoteFlaps lets the remote go and come while builds work.
 func TestRemoteFlaps(t *testing.T) {
-	t.Parallel()
 	forEachMode(t, here(), func(t *testing.T, s *site, mode string) {
 		o := newOutage(t, s, os.Getuid(), "--publish="+mode)
 		first, second := archives("one", 25), archives("two", 25)

@@ -91,6 +91,7 @@ var modes = []string{"through", "queue"}
 // forEachMode runs a test in each mode on some remotes.
 func forEachMode(t *testing.T, places []place, test func(t *testing.T, s *site, mode string)) {
 	t.Helper()
+	t.Parallel()
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			onRemotes(t, places, func(t *testing.T, s *site) { test(t, s, mode) })
@@ -101,8 +102,11 @@ func forEachMode(t *testing.T, places []place, test func(t *testing.T, s *site, 
 // here are the remotes of tests whose time has nothing to do with distance.
 func here() []place { return append(near(), directory()) }
 
+// onRemotes runs a test on each of some remotes. Most of it is waiting: it goes
+// beside all others of the kind.
 func onRemotes(t *testing.T, places []place, test func(t *testing.T, s *site)) {
 	t.Helper()
+	t.Parallel()
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

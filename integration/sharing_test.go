@@ -24,6 +24,7 @@ func (m *mount) atomicCreate() bool {
 // can tell who was first both hosts read that.
 func TestCreateRace(t *testing.T) {
 	forEachServer(t, func(t *testing.T, s *site) {
+		s.forSeveral()
 		hosts := []*mount{s.mount("a", "--refresh=1s"), s.mount("b", "--refresh=1s")}
 		r := &race{t: t, s: s, hosts: hosts, written: map[string][]string{}}
 		for range 4 {

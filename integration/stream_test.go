@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -57,6 +58,31 @@ func TestStreamBreaks(t *testing.T) {
 	})
 }
 
+// TestStreamIsCut breaks the connection after every MiB of an object that is read
+// while it comes: it goes on where it broke off, by itself.
+func TestStreamIsCut(t *testing.T) {
+	for name, fault := range map[string]proxy.Fault{"cut short": proxy.Drop(1 << 20), "reset": proxy.Reset(1 << 20)} {
+		t.Run(name, func(t *testing.T) {
+			onRemotes(t, near(), func(t *testing.T, s *site) {
+				st := newFlow(t, s)
+				st.p.Set(fault.On(http.MethodGet))
+				got := fmt.Sprint(st.a.do("follow", st.path, st.local))
+				if want := fmt.Sprint([]any{true, flowBytes, "end"}); got != want {
+					t.Errorf("read %s, want %s", got, want)
+				}
+				if st.p.Hit() == 0 {
+					t.Error("nothing was cut")
+				}
+				st.p.Heal()
+				st.m.holds(map[string]string{st.key: st.sum})
+			})
+		})
+	}
+}
+
+// flowBytes is the size of the object of a flow.
+const flowBytes = 4 << 20
+
 // flow is a mount that knows a large object, behind a proxy.
 type flow struct {
 	s              *site
@@ -64,22 +90,23 @@ type flow struct {
 	m              *mount
 	a              *actor
 	key, sum, path string
-	gets           int // requests before the object was asked for
+	local          string // where its content is, too
+	gets           int    // requests before the object was asked for
 }
 
 func newFlow(t *testing.T, s *site) *flow {
 	t.Helper()
 	st := &flow{s: s, key: archives("flowing", 1)[0], a: s.self()}
-	content := make([]byte, 4<<20)
+	content := make([]byte, flowBytes)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(content)
-	local := filepath.Join(s.mkdir("large", 0o755), "content")
-	if err := os.WriteFile(local, content, 0o644); err != nil {
+	st.local = filepath.Join(s.mkdir("large", 0o755), "content")
+	if err := os.WriteFile(st.local, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	st.sum = sum(local)
+	st.sum = sum(st.local)
 	other := s.mount("b") // what is published has an ETag on every server
 	st.a.do("makedirs", other.path(filepath.Dir(st.key)))
-	st.a.do("copy", local, other.path(st.key+"abcd1234"))
+	st.a.do("copy", st.local, other.path(st.key+"abcd1234"))
 	st.a.do("link", other.path(st.key+"abcd1234"), other.path(st.key))
 	other.stop()
 	st.p = s.breakable()

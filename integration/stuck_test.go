@@ -83,7 +83,6 @@ func (c *client) ends(limit time.Duration) {
 func TestKilledClients(t *testing.T) {
 	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGINT} {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
-			t.Parallel()
 			onRemotes(t, near()[1:], func(t *testing.T, s *site) {
 				w := newStall(t, s)
 				clients := w.allWait()

@@ -18,6 +18,7 @@ const forced = (1 + 15 + 5) * time.Second
 // TestForcedUnmount ends mounts that cannot end by themselves, while processes
 // wait for them, and have files open and their working directory in them.
 func TestForcedUnmount(t *testing.T) {
+	t.Parallel()
 	for name, break_ := range map[string]func(*stall){
 		"stalled": func(*stall) {},
 		"stopped": func(w *stall) { w.m.signal("STOP") },

@@ -10,7 +10,6 @@ import (
 // TestTwoHosts lets four builds on two hosts publish and restore the same
 // objects at the same time, then lets others read what is left.
 func TestTwoHosts(t *testing.T) {
-	t.Parallel()
 	forEachMode(t, append(here(), indexed()), twoHosts)
 	t.Run("elsewhere", func(t *testing.T) {
 		onRemotes(t, append(distant(), others()...), func(t *testing.T, s *site) { twoHosts(t, s, "through") })
@@ -19,6 +18,7 @@ func TestTwoHosts(t *testing.T) {
 
 func twoHosts(t *testing.T, s *site, mode string) {
 	t.Helper()
+	s.forSeveral()
 	var hosts []*mount
 	for _, name := range []string{"a", "b"} {
 		hosts = append(hosts, s.mount(name, "--publish="+mode, "--refresh=1s"))

@@ -85,6 +85,7 @@ func badTargets(t *testing.T, s *site, all goods) []badTarget {
 	all.write(t, behind)
 	dead, stopped := s.mountOf(behind, os.Getuid(), "dead"), s.mountOf(behind, os.Getuid(), "stopped")
 	dead.kill()
+	stopped.alarm.Reset(5 * mountLimit) // who asks it waits for a turn beside other tests
 	t.Cleanup(func() { _ = stopped.cmd.Process.Signal(syscall.SIGCONT) })
 	if err := stopped.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

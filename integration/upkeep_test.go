@@ -40,6 +40,7 @@ func upkeepRows() []upkeepRow {
 // program. After a row through a mount that mount knows what was changed, with
 // no command to tell it.
 func TestUpkeep(t *testing.T) {
+	t.Parallel()
 	for _, p := range upkeepPlaces() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

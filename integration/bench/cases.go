@@ -17,10 +17,10 @@ func (l *local) cases() []localCase {
 	return all
 }
 
-// scaled is a number for a full run, a fifth of it for a quick one.
+// scaled is a number for a full run, an eighth of it for a quick one.
 func (l *local) scaled(n int) int {
 	if l.o.quick {
-		return n / 5
+		return n / 8
 	}
 	return n
 }

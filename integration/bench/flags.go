@@ -28,9 +28,10 @@ type options struct {
 	servers []servers.Kind
 	without []string // contenders that do not run
 	rtts    []time.Duration
-	tree    int // files in the tree of the network cases
-	objects int // files of the index case
-	files   int // archives that are published and restored
+	rate    bandwidth // of the cases that have one
+	tree    int       // files in the tree of the network cases
+	objects int       // files of the index case
+	files   int       // archives that are published and restored
 }
 
 // wants tells whether -only lets a case run.
@@ -40,11 +41,12 @@ func (o options) wants(name string) bool { return o.only == nil || o.only.MatchS
 var plainServers = []servers.Kind{servers.Versitygw, servers.Apache, servers.ApacheDeep, servers.Nginx, servers.RcloneWebDAV}
 
 func readFlags() (options, error) {
-	o := options{out: os.Stdout}
+	o := options{out: os.Stdout, rate: 1e9}
 	only := flag.String("only", "", "run the cases whose `name` matches: \"local touch\", \"apache 20ms publish\", \"listing 0s\"")
 	kinds := flag.String("servers", "versitygw,apache,apache-deep", "servers of the network cases; nginx and rclone-webdav are known too")
 	without := flag.String("without", "", "contenders that do not run: \"rclone,s3fs\" saves most of the time")
 	rtts := flag.String("rtt", "20ms", "round trip times of the network")
+	flag.Var(&o.rate, "rate", "of the link of the cases that end with \"over 1 Gbit/s\", `bits` a second; 0 leaves them out")
 	flag.BoolVar(&o.quick, "quick", false, "small cases, a few minutes: good to see that all works, too small for the targets")
 	flag.IntVar(&o.pairs, "pairs", 0, "rounds per local case, at least 5 (default 7, quick 5)")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds per network case (default 5, quick 1)")
@@ -61,7 +63,7 @@ func readFlags() (options, error) {
 	pairs, rounds := 7, 5
 	if o.quick {
 		pairs, rounds = 5, 1
-		o.tree, o.objects, o.files = min(o.tree, 5000), min(o.objects, 20_000), min(o.files, 40)
+		o.tree, o.objects, o.files = min(o.tree, 5000), min(o.objects, 10_000), min(o.files, 40)
 	}
 	o.pairs = max(cmp.Or(o.pairs, pairs), 5)
 	o.rounds = cmp.Or(o.rounds, rounds)

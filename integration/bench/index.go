@@ -81,7 +81,7 @@ func runIndex(ctx context.Context, o options, dir string) (err error) {
 func (x *index) runLink(ctx context.Context, srv *servers.Server, rtt time.Duration) (err error) {
 	s := &site{}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if x.e, err = s.link(srv, rtt); err != nil {
+	if x.e, err = s.link(srv, rtt, 0); err != nil {
 		return err
 	}
 	var r indexResult

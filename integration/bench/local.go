@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // localCase is one thing that is measured with a directory as the remote.
@@ -86,6 +89,9 @@ func (l *local) measure(ctx context.Context, c localCase) (localResult, error) {
 		}
 		places = append(places, p)
 	}
+	if err := writeBack(l.dir); err != nil {
+		return r, err
+	}
 	for round := range l.o.pairs {
 		for n := range places {
 			if err := r.round(ctx, places[(n+round)%len(places)], round); err != nil {
@@ -94,6 +100,20 @@ func (l *local) measure(ctx context.Context, c localCase) (localResult, error) {
 		}
 	}
 	return r, nil
+}
+
+// writeBack has the disk written that a folder is on, lest the kernel does it
+// while something is timed.
+func writeBack(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("syncfs %s: %w", dir, err)
+	}
+	return nil
 }
 
 // round runs a case once in one place.

@@ -16,7 +16,7 @@ type netResult struct {
 	took   samples
 }
 
-const netFormat = "%-11s  %-5s  %-25s  %8s  %8s  %8s  %8s  %8s  %-22s  %-22s  %-20s  %s\n"
+const netFormat = "%-11s  %-5s  %-36s  %8s  %8s  %8s  %8s  %8s  %-22s  %-22s  %-20s  %s\n"
 
 // headNetwork prints the head of the table. Rows follow as they are measured:
 // a run takes a while.

@@ -25,10 +25,10 @@ type network struct {
 	rclone  string // the program
 	pool    *pool
 	tree    tree
-	restore []object // in it from the beginning, as are those that follow
+	large   object // in it from the beginning
+	summed  object // as large, published by a mount, as are those that follow: the server has their checksums where it can
+	restore []object
 	small   []object
-	large   object
-	summed  object // as large, published by a mount: the server has its checksum where it can
 	seeds   uint64 // used for names so far
 }
 
@@ -50,7 +50,7 @@ func runNetwork(ctx context.Context, o options, dir string) error {
 		return err
 	}
 	n.make(o)
-	n.tree = newTree(o, dir, fmt.Sprintf("tree-2-%d-%d-%v", o.tree, o.files, o.quick), n.fill)
+	n.tree = newTree(o, dir, fmt.Sprintf("tree-3-%d-%d-%v", o.tree, o.files, o.quick), n.fill)
 	headNetwork(o)
 	for _, kind := range wanted {
 		if err := n.runServer(ctx, kind); err != nil {
@@ -77,7 +77,7 @@ func (n *network) fill(ctx context.Context, dir string) error {
 	if err := fill(ctx, dir, newGenerator(n.pool, 1<<40).treeKeys(n.o.tree)); err != nil {
 		return err
 	}
-	return write(ctx, dir, slices.Concat(n.restore, n.small, []object{n.large}))
+	return write(ctx, dir, []object{n.large})
 }
 
 func caseName(kind servers.Kind, rtt time.Duration, name string) string {
@@ -107,10 +107,10 @@ func (n *network) runServer(ctx context.Context, kind servers.Kind) (err error) 
 	if err := n.tree.lend(ctx, s, srv); err != nil {
 		return err
 	}
+	defer remove(srv.Data, n.published()) // the tree stays what it was
 	if err := n.upload(ctx, srv); err != nil {
 		return err
 	}
-	defer remove(srv.Data, []object{n.summed}) // the tree stays what it was
 	for _, rtt := range n.o.rtts {
 		if err := n.runLink(ctx, srv, rtt); err != nil {
 			return err
@@ -119,7 +119,12 @@ func (n *network) runServer(ctx context.Context, kind servers.Kind) (err error) 
 	return nil
 }
 
-// upload publishes the large object that is not in the tree.
+// published is what is not in the tree.
+func (n *network) published() []object {
+	return slices.Concat([]object{n.summed}, n.restore, n.small)
+}
+
+// upload publishes it as a site does, through a mount.
 func (n *network) upload(ctx context.Context, srv *servers.Server) error {
 	e, err := endpointOf(srv, srv.URL)
 	if err != nil {
@@ -130,23 +135,32 @@ func (n *network) upload(ctx context.Context, srv *servers.Server) error {
 	if err := f.start(ctx); err != nil {
 		return err
 	}
-	return f.publish(ctx, n.summed)
+	objects := n.published()
+	return parallel(ctx, workers, len(objects), func(i int) error { return f.publish(ctx, objects[i]) })
 }
 
-// runLink measures one server over one link.
-func (n *network) runLink(ctx context.Context, srv *servers.Server, rtt time.Duration) (err error) {
-	s := &site{}
-	defer func() { err = errors.Join(err, s.close()) }()
-	e, err := s.link(srv, rtt)
-	if err != nil {
-		return err
-	}
-	all := map[string]contender{
+// contenders are those of a server as seen over one link.
+func (n *network) contenders(e endpoint) map[string]contender {
+	return map[string]contender{
 		"s3fs":     s3fsMount(n.dir, e),
 		"plain":    plainFolder(e),
 		"raw":      newRaw(e, filepath.Join(n.dir, "downloads")),
 		"rclone":   rcloneMount(n.dir, n.rclone, e),
 		"sstatefs": sstatefsMount(n.dir, n.o.binary, e),
+	}
+}
+
+// runLink measures one server over one link, and over the same with a rate.
+func (n *network) runLink(ctx context.Context, srv *servers.Server, rtt time.Duration) (err error) {
+	s := &site{}
+	defer func() { err = errors.Join(err, s.close()) }()
+	links := map[bandwidth]map[string]contender{}
+	for _, rate := range []bandwidth{0, n.o.rate} {
+		e, err := s.link(srv, rtt, rate)
+		if err != nil {
+			return err
+		}
+		links[rate] = n.contenders(e)
 	}
 	for _, c := range n.cases() {
 		if !n.o.wants(caseName(srv.Kind, rtt, c.name)) {
@@ -157,7 +171,7 @@ func (n *network) runLink(ctx context.Context, srv *servers.Server, rtt time.Dur
 		}
 		row := netResult{server: srv.Kind, rtt: rtt, c: c, took: samples{}}
 		for round := range n.o.rounds {
-			if err := n.round(ctx, all, &row, round); err != nil {
+			if err := n.round(ctx, links[c.rate], &row, round); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}

@@ -89,11 +89,11 @@ func (s *site) start(kind servers.Kind) (srv *servers.Server, err error) {
 	return srv, err
 }
 
-// link gives a server as seen over a link of a round trip time.
-func (s *site) link(srv *servers.Server, rtt time.Duration) (e endpoint, err error) {
+// link gives a server as seen over a link of a round trip time and a rate.
+func (s *site) link(srv *servers.Server, rtt time.Duration, rate bandwidth) (e endpoint, err error) {
 	address := srv.URL
-	if rtt > 0 {
-		if err := s.try(func() { address = proxy.Latency(s, srv.URL, rtt).URL }); err != nil {
+	if rtt > 0 || rate > 0 {
+		if err := s.try(func() { address = proxy.Link(s, srv.URL, rtt, rate.bytes()).URL }); err != nil {
 			return e, err
 		}
 	}

@@ -1,6 +1,7 @@
 // Package proxy stands between a client and a server in tests and spoils their
-// connection: by distance (Latency), or by the faults of networks and servers
-// (Start). Both listen on the loopback interface and end with the test.
+// connection: by distance and rate (Latency, Link), or by the faults of
+// networks and servers (Start). All listen on the loopback interface and end
+// with the test.
 //
 //	p := proxy.Start(t, srv.URL)
 //	... root.AddressAt(p.URL) ...

@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"errors"
-	"io"
 	"net"
 	"net/url"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"sstatefs/integration/servers"
 )
@@ -18,12 +18,14 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// A Line is a TCP proxy that adds a round-trip time.
+// A Line is a TCP proxy that adds a round-trip time, and may have a rate.
 type Line struct {
 	URL string // "http://127.0.0.1:PORT"
 
 	target   string // host:port
 	rtt      time.Duration
+	up, down *rate.Limiter // bytes to the server and back, of all connections; nil for no limit
+	buffers  *sync.Pool    // of *[pieceSize]byte
 	listener net.Listener
 
 	wg    sync.WaitGroup
@@ -38,6 +40,15 @@ type Line struct {
 // connection wait for one rtt more, as the handshake of TCP would make them.
 func Latency(t TB, endpoint string, rtt time.Duration) *Line {
 	t.Helper()
+	return Link(t, endpoint, rtt, 0)
+}
+
+// Link is Latency over a link of so many bytes a second each way, which all
+// connections share; 0 is as fast as the machine. A piece begins its half rtt
+// when the link has taken it, and each connection has one piece at a time wait
+// for that: nothing queues for longer than these take.
+func Link(t TB, endpoint string, rtt time.Duration, bytesPerSecond int64) *Line {
+	t.Helper()
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatalf("proxy: %v", err)
@@ -48,6 +59,8 @@ func Latency(t TB, endpoint string, rtt time.Duration) *Line {
 	}
 	l := &Line{
 		URL: "http://" + listener.Addr().String(), target: u.Host, rtt: rtt,
+		up: limiter(bytesPerSecond), down: limiter(bytesPerSecond),
+		buffers:  &sync.Pool{New: func() any { return new([pieceSize]byte) }},
 		listener: listener, open: map[net.Conn]bool{},
 	}
 	l.wg.Go(l.accept)
@@ -78,8 +91,8 @@ func (l *Line) join(client net.Conn, came time.Time) {
 	}
 	defer l.forget(client, server)
 	var both sync.WaitGroup
-	both.Go(func() { carry(server, client, l.rtt/2, came.Add(l.rtt)) })
-	both.Go(func() { carry(client, server, l.rtt/2, came) })
+	both.Go(func() { lane{server, client, l.rtt / 2, came.Add(l.rtt), l.up, l.buffers}.carry() })
+	both.Go(func() { lane{client, server, l.rtt / 2, came, l.down, l.buffers}.carry() })
 	both.Wait()
 }
 
@@ -110,65 +123,4 @@ func (l *Line) close() {
 	}
 	l.mu.Unlock()
 	l.wg.Wait()
-}
-
-// pieceSize bounds a piece on its way, in bytes; pieces of them are on a line
-// at most: 16 MiB, more than what a window of TCP lets through.
-const (
-	pieceSize = 32 << 10
-	pieces    = 512
-)
-
-type piece struct {
-	due     time.Time
-	content []byte
-}
-
-// carry takes bytes from one end to the other, each delayed, none before a
-// time.
-func carry(to, from net.Conn, delay time.Duration, first time.Time) {
-	way := make(chan piece, pieces)
-	var reader sync.WaitGroup
-	reader.Go(func() {
-		defer close(way)
-		take(way, from, delay, first)
-	})
-	for p := range way {
-		time.Sleep(time.Until(p.due))
-		if len(p.content) == 0 {
-			break
-		}
-		if _, err := to.Write(p.content); err != nil {
-			from.Close() // nobody hears the sender any more
-			break
-		}
-	}
-	if c, ok := to.(*net.TCPConn); ok {
-		_ = c.CloseWrite() // it may be closed
-	}
-	for range way { // until the reader has ended
-	}
-	reader.Wait()
-}
-
-// take reads what is sent until its end, which takes its time too. A broken
-// connection breaks the other one.
-func take(way chan<- piece, from net.Conn, delay time.Duration, first time.Time) {
-	for {
-		content := make([]byte, pieceSize)
-		n, err := from.Read(content)
-		due := time.Now()
-		if due.Before(first) {
-			due = first
-		}
-		if n > 0 {
-			way <- piece{due.Add(delay), content[:n]}
-		}
-		if errors.Is(err, io.EOF) {
-			way <- piece{due.Add(delay), nil}
-		}
-		if err != nil {
-			return
-		}
-	}
 }

@@ -291,3 +291,46 @@ func TestLatency(t *testing.T) {
 		}
 	}
 }
+
+// TestLink holds a rate to what all connections get together, each way.
+func TestLink(t *testing.T) {
+	const perSecond, each, clients = 10_000_000, 500_000, 2
+	m := &memory{objects: map[string][]byte{"/a": make([]byte, each)}}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	l := Link(t, server.URL, 0, perSecond)
+	transfers := map[string]func(client *http.Client) (*http.Response, error){
+		"down": func(client *http.Client) (*http.Response, error) { return client.Get(l.URL + "/a") },
+		"up": func(client *http.Client) (*http.Response, error) {
+			req, err := http.NewRequest(http.MethodPut, l.URL+"/b", bytes.NewReader(make([]byte, each)))
+			if err != nil {
+				return nil, err
+			}
+			return client.Do(req)
+		},
+	}
+	for way, transfer := range transfers {
+		begin := time.Now()
+		var all sync.WaitGroup
+		for range clients {
+			all.Go(func() {
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				resp, err := transfer(client)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				if n, err := io.Copy(io.Discard, resp.Body); err != nil || way == "down" && n != each {
+					t.Errorf("%s: %d bytes, %v", way, n, err)
+				}
+			})
+		}
+		all.Wait()
+		// Less what passes at once, and what nobody naps for.
+		least := time.Duration(float64(clients*each)/perSecond*float64(time.Second)) - lateness - nap
+		if took := time.Since(begin); took < least || took > 20*least {
+			t.Errorf("%s took %v, want little more than %v", way, took, least)
+		}
+	}
+}

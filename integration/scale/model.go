@@ -10,8 +10,9 @@ const (
 	page         = 1000             // keys of a LIST answer, and of the index's requests
 	pageBytes    = 550_000          // of an answer with a full page
 	shards       = 256              // store/index.go: the first folder of a hash
-	leaves       = 256              // folders of a shard
-	pagesInRow   = 8                // remote/s3/tree.go: then a prefix is split
+	pagesInRow   = 8                // remote/s3/tree.go: then what is left is split
+	rangePages   = 4                // remote/s3/tree.go: into ranges of so many pages,
+	listers      = 16               // remote/s3/tree.go: at most so many
 	jobs         = 16               // --jobs: shards listed at a time
 	refreshShare = 10               // store/indexfill.go: rest after a refresh, in its durations,
 	longestRest  = 5 * time.Minute  // at most
@@ -59,15 +60,16 @@ func (a *assumptions) usd(c cost) float64 {
 	return (c.put*a.price.put+c.get*a.price.get)/1000 + c.bytes/1e9*a.price.out
 }
 
-// shardLists is how many requests list a shard of n objects: pages in a row,
-// and if there are more a look for its folders and each of those by itself.
+// shardLists is how many requests list a shard of n objects: its pages, and if
+// they are more than some in a row a look for its folders and at most one more
+// for each range that begins in the middle of a page.
 func shardLists(n float64) float64 {
 	pages := math.Max(1, math.Ceil(n/page))
 	if pages <= pagesInRow {
 		return pages
 	}
-	rest := leaves * (1 - pagesInRow*page/n)
-	return pagesInRow + 1 + math.Ceil(rest)*math.Ceil(n/leaves/page)
+	ranges := math.Min(math.Ceil((n/page-pagesInRow)/rangePages), listers)
+	return pages + 1 + ranges - 1
 }
 
 // listing is one listing of all, by one host.

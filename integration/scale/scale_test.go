@@ -33,13 +33,14 @@ func TestTables(t *testing.T) {
 }
 
 // TestShardLists counts the requests of one shard as remote/s3/tree.go makes
-// them.
+// them: TestListRequests there holds it to some.
 func TestShardLists(t *testing.T) {
 	for _, test := range []struct{ objects, want float64 }{
 		{0, 1}, {1000, 1}, {1001, 2}, {8000, 8},
-		{39_062, 8 + 1 + 204},      // 8 pages cover a fifth, then a request for each folder of 153
-		{390_625, 8 + 1 + 2*251},   // of 1,526
-		{1_000_000, 8 + 1 + 4*254}, // of 3,907
+		{8500, 9 + 1},
+		{39_000, 39 + 1 + 7},    // 8 pages in a row, 8 ranges of the other 31
+		{390_625, 391 + 1 + 15}, // 16 ranges
+		{1_000_000, 1000 + 1 + 15},
 	} {
 		if got := shardLists(test.objects); got != test.want {
 			t.Errorf("shardLists(%v) = %v, want %v", test.objects, got, test.want)

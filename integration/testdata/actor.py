@@ -130,6 +130,24 @@ def digest(path):
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def follow(path, made):
+    """Reads a file in small pieces from its beginning, as it comes, and compares it with what it was made of:
+    whether all of that was right, how many bytes there were, and how it ended: "end", or an errno."""
+    right, length = True, 0
+    with open(made, "rb") as want:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                while piece := os.read(fd, 50_000):
+                    right = right and piece == want.read(len(piece))
+                    length += len(piece)
+            finally:
+                os.close(fd)
+        except OSError as e:
+            return [right, length, errno.errorcode.get(e.errno, str(e.errno))]
+    return [right, length, "end"]
+
+
 def timed(*calls):
     """Makes calls one after the other: the seconds that they took together, and how each ended."""
     begun = time.monotonic()
@@ -163,7 +181,7 @@ calls = {
     "flock": fcntl.flock, "setlk": setlk, "setlkw": setlkw, "getlk": getlk,
     "mmap_open": mmap_open, "mmap_read": mmap_read, "mmap_write": mmap_write,
     "mmap_flush": mmap_flush, "mmap_close": mmap_close,
-    "read_file": read_file, "write_file": write_file, "digest": digest, "copy": shutil.copyfile, "timed": timed,
+    "read_file": read_file, "write_file": write_file, "digest": digest, "follow": follow, "copy": shutil.copyfile, "timed": timed,
     "link": lambda a, b: os.link(a, b, follow_symlinks=False),
     "listdir": lambda p: sorted(os.listdir(p)),
 }
