@@ -118,9 +118,21 @@ func hider(dir string) func(t *testing.T) func() {
 	}
 }
 
+// suite runs the Suite on the server. rclone 1.75 answers 500 to a few puts, 2 of
+// 10,752 were counted, that make one folder at the same time; a mount tries
+// again, and so do the tests.
+func (m *bucketMaker) suite(t *testing.T) {
+	t.Helper()
+	open := m.harness
+	if m.srv.Kind == servers.RcloneS3 {
+		open = remotetest.Guarded(open)
+	}
+	remotetest.Suite(t, open)
+}
+
 func TestSuite(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv *servers.Server) {
-		remotetest.Suite(t, (&bucketMaker{srv: srv}).harness)
+		(&bucketMaker{srv: srv}).suite(t)
 	})
 }
 
@@ -134,7 +146,7 @@ func TestSuiteGuarded(t *testing.T) {
 // here.
 func TestSuiteParts(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv *servers.Server) {
-		remotetest.Suite(t, (&bucketMaker{srv: srv, query: "&part_size=5M"}).harness)
+		(&bucketMaker{srv: srv, query: "&part_size=5M"}).suite(t)
 	})
 }
 
