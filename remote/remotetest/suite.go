@@ -12,8 +12,9 @@ import (
 	"sstatefs/remote"
 )
 
-// patience bounds every test of the Suite.
-const patience = 60 * time.Second
+// patience bounds every test of the Suite: a disk that other tests have sync all
+// the time makes a server slow.
+const patience = 2 * time.Minute
 
 // A Harness is one fresh, empty remote and what the Suite may do with it. Only
 // Remote is required.
