@@ -24,7 +24,7 @@ import (
 func (n *fileNode) join(file *os.File) {
 	n.users++
 	if n.users == 1 {
-		n.passes = n.st.passthrough && file != nil && !(n.plain && n.st.releases.Load() > 0)
+		n.passes = n.st.passthrough.Load() && file != nil && !(n.plain && n.st.releases.Load() > 0)
 		n.plain = !n.passes
 	}
 	if n.passes && file == nil && n.backing == nil {

@@ -57,9 +57,16 @@ func stale(no syscall.Errno) syscall.Errno {
 	return no
 }
 
+// maxLogged bounds the errors that are remembered, and with them the log: they
+// name objects.
+const maxLogged = 1000
+
 // logOnce logs an error that has no errno, the first time it is seen.
 func (st *state) logOnce(op string, err error) {
 	text := op + ": " + err.Error()
+	if _, seen := st.logged.Load(text); seen || st.logs.Add(1) > maxLogged {
+		return
+	}
 	if _, seen := st.logged.LoadOrStore(text, true); !seen {
 		st.log.Error("unexpected error, answered with EIO", "op", op, "error", err)
 	}

@@ -53,8 +53,9 @@ type state struct {
 	calls       sync.Pool // of callContexts
 	seed        maphash.Seed
 	logged      sync.Map
-	indexed     bool // names are answered from an index that tells its changes
-	passthrough bool
+	logs        atomic.Int64 // in logged, or more
+	indexed     bool         // names are answered from an index that tells its changes
+	passthrough atomic.Bool
 	releases    atomic.Int64 // RELEASE requests under way
 }
 
@@ -74,17 +75,18 @@ func Mount(o Options) (*Server, error) {
 	st.root = &dirNode{st: st}
 	opts := options(o, st)
 	bridge := releaseCounter{fs.NewNodeFS(st.root, opts), &st.releases}
+	o.Store.OnChange(st.changed) // told as soon as somebody can have looked
 	server, err := fuse.NewServer(newLockServer(bridge), o.Mountpoint, &opts.MountOptions)
 	if err == nil {
 		go server.Serve()
 		err = server.WaitMount()
 	}
 	if err != nil {
+		o.Store.OnChange(func(string) {})
 		return nil, fmt.Errorf("mount %s: %w", o.Mountpoint, mendable(err))
 	}
-	st.passthrough = canPassThrough(server, o.Store)
+	st.passthrough.Store(canPassThrough(server, o.Store))
 	go st.notes.run(st.send)
-	o.Store.OnChange(st.changed)
 	return &Server{st: st, server: server, mountpoint: o.Mountpoint}, nil
 }
 
@@ -162,7 +164,7 @@ func (w logWriter) Write(p []byte) (int, error) {
 }
 
 // Passthrough reports whether the kernel reads cached files itself.
-func (m *Server) Passthrough() bool { return m.st.passthrough }
+func (m *Server) Passthrough() bool { return m.st.passthrough.Load() }
 
 // Wait returns when the file system is not mounted any more.
 func (m *Server) Wait() { m.server.Wait() }

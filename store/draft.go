@@ -55,11 +55,12 @@ func (s *Store) EditDraft(ctx context.Context, key string, truncate bool) (*Draf
 		return nil, errRefused
 	}
 	d, err := s.newDraft(key)
-	if err != nil || truncate {
-		if d != nil {
-			d.dirty, d.written = true, true
-		}
-		return d, err
+	if err != nil {
+		return nil, err
+	}
+	if truncate {
+		d.dirty, d.written = true, true
+		return d, nil
 	}
 	if err := d.copyFrom(ctx); err != nil {
 		_, _ = d.Close(ctx)
@@ -74,19 +75,38 @@ func (s *Store) newDraft(key string) (*Draft, error) {
 		return nil, syscall.EINVAL
 	}
 	d := &Draft{store: s, key: key, name: n}
-	return d, d.newFile()
+	if err := d.newFile(nil); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
-func (d *Draft) newFile() error {
+// newFile gives the draft a file of its own, with the content of old if there is
+// such a one, or leaves it as it was.
+func (d *Draft) newFile(old *os.File) error {
 	path := d.store.temporary()
-	return d.store.withRoomFor(func() error {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o664)
-		if err != nil {
-			return err
-		}
-		d.file, d.path = f, path
-		return unix.Fchmod(int(f.Fd()), 0o664)
+	var f *os.File
+	err := d.store.withRoomFor(func() (err error) {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o664)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	err = unix.Fchmod(int(f.Fd()), 0o664)
+	if err == nil && old != nil {
+		var st os.FileInfo
+		if st, err = old.Stat(); err == nil {
+			_, err = io.Copy(roomyFile{d.store, f}, io.NewSectionReader(old, 0, st.Size()))
+		}
+	}
+	if err != nil {
+		f.Close()
+		os.Remove(path)
+		return err
+	}
+	d.file, d.path = f, path
+	return nil
 }
 
 func (d *Draft) copyFrom(ctx context.Context) error {
@@ -144,14 +164,9 @@ func (d *Draft) private() error {
 		return nil
 	}
 	old := d.file
-	defer old.Close()
-	if err := d.newFile(); err != nil {
-		d.file = old
-		return err
-	}
-	st, err := old.Stat()
+	err := d.newFile(old)
 	if err == nil {
-		_, err = io.Copy(roomyFile{d.store, d.file}, io.NewSectionReader(old, 0, st.Size()))
+		old.Close()
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (c *checkedBody) Read(p []byte) (int, error) {
 // end makes sure that the body ends where it should, and as it should.
 func (c *checkedBody) end() error {
 	var one [1]byte
-	switch n, err := c.in.Read(one[:]); {
+	switch n, err := io.ReadFull(c.in, one[:]); {
 	case n > 0:
 		return fmt.Errorf("longer than was told: %w", remote.ErrCorrupt)
 	case err != io.EOF:

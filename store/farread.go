@@ -41,13 +41,13 @@ const (
 // for the end of the file. When ctx is done the wait for the remote ends, and
 // the next read asks again.
 func (r *farReader) readAt(ctx context.Context, p []byte, off int64) (int, error) {
-	select {
-	case r.turn <- struct{}{}:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	if err := r.take(ctx); err != nil {
+		return 0, err
+	}
+	if err := r.awaitTurn(ctx, off); err != nil {
+		return 0, err
 	}
 	defer func() { <-r.turn }()
-	r.awaitTurn(off)
 	if r.body == nil || r.at != off {
 		if err := r.seek(ctx, off); err != nil {
 			return 0, err
@@ -70,9 +70,19 @@ func (r *farReader) readAt(ctx context.Context, p []byte, off int64) (int, error
 	return n, err
 }
 
+// take takes the turn.
+func (r *farReader) take(ctx context.Context) error {
+	select {
+	case r.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // awaitTurn waits for the reads that come before off, for a while. Called with
-// the turn, which it gives up meanwhile.
-func (r *farReader) awaitTurn(off int64) {
+// the turn, which it gives up meanwhile, and for good if ctx ends.
+func (r *farReader) awaitTurn(ctx context.Context, off int64) error {
 	var late <-chan time.Time
 	for off > r.at && off-r.at <= farAhead {
 		if r.moved == nil {
@@ -89,12 +99,16 @@ func (r *farReader) awaitTurn(off int64) {
 		case <-moved:
 		case <-late:
 			over = true
+		case <-ctx.Done():
 		}
-		r.turn <- struct{}{}
+		if err := r.take(ctx); err != nil {
+			return err
+		}
 		if over {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // tellMoved frees who waits for its turn. Called with the turn.

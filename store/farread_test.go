@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sstatefs/remote"
+	"sstatefs/remote/remotetest"
 )
 
 // tooLarge is a store whose cache keeps nothing, and an archive of its remote.
@@ -78,5 +79,28 @@ func TestFarReadInAnyOrder(t *testing.T) {
 	}
 	if n := r.mem.Calls("get") - before; n > 2 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// TestFarReadGivenUp: who is behind a read that hangs goes when he likes.
+func TestFarReadGivenUp(t *testing.T) {
+	r, key, content := tooLarge(t)
+	r.mem.Set(remote.Key(key), content)
+	o, err := r.Open(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	first := make(chan error, 1)
+	r.mem.Hang("get")
+	defer func() { r.mem.Release(); <-first }()
+	go func() { _, err := o.ReadAt(make([]byte, 10), 0); first <- err }()
+	if !remotetest.Eventually(func() bool { return len(o.far.turn) == 1 }) {
+		t.Fatal("nobody reads")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*farPatience)
+	defer cancel()
+	if _, err := o.Within(ctx).ReadAt(make([]byte, 10), 100); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ReadAt = %v, want %v", err, context.DeadlineExceeded)
 	}
 }

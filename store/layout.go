@@ -200,9 +200,9 @@ func withFolders(to string, op func() error) error {
 			return err
 		}
 		// MkdirAll itself loses the same race between two levels.
-		err = os.MkdirAll(filepath.Dir(to), 0o775)
-		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
-			return err
+		e := os.MkdirAll(filepath.Dir(to), 0o775)
+		if e != nil && !errors.Is(e, os.ErrNotExist) && !errors.Is(e, os.ErrExist) {
+			return e
 		}
 	}
 	return err

@@ -165,22 +165,17 @@ func (s *Store) commit(p publishing, o op, st *unix.Statx_t) (*entry, error) {
 func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	record := s.layout.pinned(p.key)
 	old := localID(record)
-	err := s.withRoomFor(func() error {
-		tmp := s.temporary()
-		if err := os.Link(p.from, tmp); err != nil {
-			return err
-		}
-		defer os.Remove(tmp)
-		return withFolders(record, func() error { return os.Rename(tmp, record) })
-	})
-	failpoint.Pass("pin.recorded")
-	if err == nil {
-		err = s.withRoomFor(func() error { return s.place(p.from, p.key) })
-		if err != nil && old == (FileID{}) {
-			os.Remove(record) // or the next mount makes an object of what was refused
-		}
+	if err := s.recordPin(p.from, record); err != nil {
+		return err
 	}
-	if err != nil {
+	failpoint.Pass("pin.recorded")
+	if err := s.withRoomFor(func() error { return s.place(p.from, p.key) }); err != nil {
+		// The next mount makes an object of the record: not of what was refused.
+		if old == (FileID{}) {
+			os.Remove(record)
+		} else if e := s.recordPin(s.layout.object(p.key), record); e != nil {
+			s.quiet.warn("refused content will show at the next mount", "key", p.key, "error", e)
+		}
 		return err
 	}
 	failpoint.Pass("pin.placed")
@@ -193,6 +188,18 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 	s.queue.hidePinned(st.Ino, 1)
 	s.committed(p.key, int64(st.Size))
 	return nil
+}
+
+// recordPin makes record a second name of from.
+func (s *Store) recordPin(from, record string) error {
+	return s.withRoomFor(func() error {
+		tmp := s.temporary()
+		if err := os.Link(from, tmp); err != nil {
+			return err
+		}
+		defer os.Remove(tmp)
+		return withFolders(record, func() error { return os.Rename(tmp, record) })
+	})
 }
 
 // committed notes that a key has new content here.

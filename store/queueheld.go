@@ -13,21 +13,23 @@ func (q *queue) heldEntries() []*entry {
 	return slices.Collect(maps.Values(q.held))
 }
 
-// readmit puts a held entry back into its chain, after its file moved back. It
-// says no when a newer entry of the key has taken its place meanwhile.
-func (q *queue) readmit(e *entry) bool {
+func (q *queue) isHeld(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.held[e.seq] != e {
-		return false
-	}
+	return q.held[e.seq] == e
+}
+
+// readmit puts a held entry back into its chain, after its file moved back.
+// Called with the key lock.
+func (q *queue) readmit(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.unhold(e)
 	q.count++
 	q.bytes += e.size
 	e.notBefore = time.Time{}
 	q.chains[e.key] = []*entry{e}
 	q.push(e)
-	return true
 }
 
 // hold moves an entry to the held ones. It says no when a newer entry of the

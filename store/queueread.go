@@ -35,6 +35,9 @@ func (s *Store) readQueue() ([]*entry, error) {
 // readEntries reads the entries in the folders below root.
 func (s *Store) readEntries(root string) (all []*entry, err error) {
 	dirs, err := os.ReadDir(s.layout.path(root))
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range dirs {
 		var entries []*entry
 		number, o, _, ok := parseEntryDir(d.Name())
@@ -49,7 +52,7 @@ func (s *Store) readEntries(root string) (all []*entry, err error) {
 		}
 		all = append(all, entries...)
 	}
-	return all, err
+	return all, nil
 }
 
 // parseEntryDir is the inverse of folderName and entry.kind.

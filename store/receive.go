@@ -138,8 +138,11 @@ func (s *Store) drop(f *fetch, why error) {
 	s.fetches.mu.Lock()
 	f.stream, f.offered = nil, make(chan struct{})
 	s.fetches.mu.Unlock()
-	if in.right {
+	switch {
+	case in.right:
 		why = nil
+	case why == nil: // a publish brought the object, and other bytes perhaps
+		why = errOvertaken
 	}
 	in.stream.end(why)
 }

@@ -132,6 +132,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 	err := s.guard.Put(ctx, key, src, opt)
 	if errors.Is(err, remote.ErrExist) {
 		err = s.settleExist(ctx, e, err)
+		e.met = err == nil
 	}
 	failpoint.Pass("send.put")
 	if err == nil && src.sum != "" {
@@ -199,9 +200,9 @@ func (s *Store) sent(e *entry) {
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
 		s.tellRemoval(e.key, e.size)
-		now := s.remoteNow()
-		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: now})
-		s.feed.note(newsPut, remote.Key(e.key), e.size, now)
+		at := s.timeOfSent(e)
+		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: at})
+		s.feed.note(newsPut, remote.Key(e.key), e.size, at)
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
 			st.Sent.Bytes += e.size
@@ -211,6 +212,18 @@ func (s *Store) sent(e *entry) {
 	s.queue.conclude(e)
 	failpoint.Pass("send.concluded")
 	s.takesAgain.Store(true)
+}
+
+// timeOfSent is the remote's time of what an entry put there. What an earlier try
+// put, or another host long ago, has its own, and is touched if that is due.
+func (s *Store) timeOfSent(e *entry) time.Time {
+	if e.op == opCreate && (e.met || e.attempts > 0) {
+		if info, err := s.guard.Stat(s.ctx, remote.Key(e.key)); err == nil {
+			s.touches.want(e.key)
+			return info.ModTime
+		}
+	}
+	return s.remoteNow()
 }
 
 // tellRemoval tells a removal that waits for a put or a touch of ours what that
@@ -376,13 +389,24 @@ func (s *Store) setAside(e *entry, err error) {
 // retryHeld gives all held entries another try.
 func (s *Store) retryHeld() {
 	for _, e := range s.queue.heldEntries() {
-		if err := s.queue.moveHeld(e, false); err != nil {
-			s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
-		}
-		if !s.queue.readmit(e) {
-			s.queue.erase(e, false)
-		}
+		s.readmit(e)
 	}
+}
+
+// readmit gives a held entry another try, unless somebody else has, or its key was
+// published or removed meanwhile: both have the key lock. What cannot be moved
+// stays held.
+func (s *Store) readmit(e *entry) {
+	unlock := s.keys.lock(e.key)
+	defer unlock()
+	if !s.queue.isHeld(e) {
+		return
+	}
+	if err := s.queue.moveHeld(e, false); err != nil {
+		s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
+		return
+	}
+	s.queue.readmit(e)
 }
 
 // oneLine is an error's text for a status line.

@@ -303,3 +303,25 @@ func TestStreamIsSealed(t *testing.T) {
 		t.Errorf("%d names are taken for hidden when it is here", n)
 	}
 }
+
+// TestBrokenStreamOvertaken: a download that broke, and is not repeated because the
+// object was published here meanwhile, is right for nobody.
+func TestBrokenStreamOvertaken(t *testing.T) {
+	r := newStreamRig(t, true, nil)
+	r.river.spoil(spoiling{wrong: 100, end: -1})
+	r.river.let(1 << 20)
+	o := r.opened()
+	end := read(o, int64(len(r.content))-10, 10)
+	tmp := r.scratchFile(r.key, string(packed(t, "published here")))
+	if err := r.Rename(t.Context(), tmp, r.key, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.river.let(open)
+	if got, err := end.result(t); !errors.Is(err, syscall.EIO) {
+		t.Errorf("read of the end = %d bytes, %v, want %v", len(got), err, syscall.EIO)
+	}
+	if o.IsWhole() {
+		t.Error("the broken download is taken for whole")
+	}
+	r.wantContent(r.key, string(packed(t, "published here")))
+}

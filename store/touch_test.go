@@ -299,3 +299,17 @@ func TestTouchByPutLetsPublishesGoFirst(t *testing.T) {
 	r.flush()
 	r.yield(context.Background())
 }
+
+// TestSameContentKeepsItsTime: who publishes what is on the remote already has
+// used it, and does not take its age for that of his own.
+func TestSameContentKeepsItsTime(t *testing.T) {
+	r := newIndexedRig(t, nil)
+	key := testKey(1, "package")
+	r.setOld(key) // after the listing
+	r.mustPublish(key, "content")
+	r.flush()
+	eventually(t, "the old object is touched", func() bool { return r.farAge(key) < time.Hour })
+	if n := r.mem.Calls("touch"); n != 1 {
+		t.Errorf("%d touches, want 1", n)
+	}
+}
