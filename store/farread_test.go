@@ -82,7 +82,7 @@ func TestFarReadInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestFarReadGivenUp: who is behind a read that hangs goes when he likes.
+// TestFarReadGivenUp: who lets a read that hangs go first goes when he likes.
 func TestFarReadGivenUp(t *testing.T) {
 	r, key, content := tooLarge(t)
 	r.mem.Set(remote.Key(key), content)
@@ -91,16 +91,21 @@ func TestFarReadGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.Close()
-	first := make(chan error, 1)
 	r.mem.Hang("get")
-	defer func() { r.mem.Release(); <-first }()
-	go func() { _, err := o.ReadAt(make([]byte, 10), 0); first <- err }()
-	if !remotetest.Eventually(func() bool { return len(o.far.turn) == 1 }) {
-		t.Fatal("nobody reads")
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*farPatience)
 	defer cancel()
-	if _, err := o.Within(ctx).ReadAt(make([]byte, 10), 100); !errors.Is(err, context.DeadlineExceeded) {
+	done := make(chan error, 2)
+	go func() { _, err := o.Within(ctx).ReadAt(make([]byte, 10), 100); done <- err }()
+	if !remotetest.Eventually(func() bool {
+		o.far.turn <- struct{}{}
+		defer func() { <-o.far.turn }()
+		return o.far.moved != nil
+	}) {
+		t.Fatal("nobody waits for what comes before")
+	}
+	defer func() { r.mem.Release(); <-done }()
+	go func() { _, err := o.ReadAt(make([]byte, 10), 0); done <- err }()
+	if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("ReadAt = %v, want %v", err, context.DeadlineExceeded)
 	}
 }
