@@ -185,6 +185,9 @@ func (d *dirNode) Mknod(ctx context.Context, name string, mode, dev uint32, out 
 	if no != 0 {
 		return nil, no
 	}
+	if err := d.st.store.MayMake(path, caller(ctx)); err != nil {
+		return nil, d.st.errno("make", err)
+	}
 	e, err := d.st.store.Mknod(c, path, mode, dev, caller(ctx))
 	return d.made(ctx, name, e, err, out)
 }
@@ -196,6 +199,9 @@ func (d *dirNode) Symlink(ctx context.Context, target, name string, out *fuse.En
 	path, no := d.child(name)
 	if no != 0 {
 		return nil, no
+	}
+	if err := d.st.store.MayMake(path, caller(ctx)); err != nil {
+		return nil, d.st.errno("make", err)
 	}
 	e, err := d.st.store.Symlink(c, target, path, caller(ctx))
 	return d.made(ctx, name, e, err, out)
@@ -209,7 +215,7 @@ func (d *dirNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	if no != 0 {
 		return no
 	}
-	if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+	if err := d.st.store.MayTake(c, path, caller(ctx)); err != nil {
 		return d.st.errno("rmdir", err)
 	}
 	return d.st.errno("rmdir", d.st.store.Rmdir(c, path))
@@ -223,7 +229,7 @@ func (d *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	if no != 0 {
 		return no
 	}
-	if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+	if err := d.st.store.MayTake(c, path, caller(ctx)); err != nil {
 		return d.st.errno("unlink", err)
 	}
 	release := d.hold(name, path)
@@ -291,6 +297,9 @@ func (d *dirNode) Link(ctx context.Context, target fs.InodeEmbedder, name string
 	if no != 0 {
 		return nil, stale(no)
 	}
+	if err := d.st.store.MayMake(to, caller(ctx)); err != nil {
+		return nil, d.st.errno("link", err)
+	}
 	e, err := d.st.store.Link(c, from, to)
 	if err != nil {
 		return nil, d.st.errno("link", err)
@@ -318,7 +327,11 @@ func (d *dirNode) Rename(ctx context.Context, name string, newParent fs.InodeEmb
 		return no
 	}
 	for _, path := range []string{from, to} {
-		if err := d.st.store.MayTake(path, caller(ctx)); err != nil {
+		err := d.st.store.MayTake(c, path, caller(ctx))
+		if err == nil {
+			err = d.st.store.MayMove(c, path, caller(ctx))
+		}
+		if err != nil {
 			return d.st.errno("rename", err)
 		}
 	}

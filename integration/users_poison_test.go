@@ -202,3 +202,44 @@ func TestGuestsCannotSwap(t *testing.T) {
 	b.want("EPERM", "rmdir", filepath.Join(leaf, "tmpab12cd34"))
 	s.self().do("rmdir", filepath.Join(leaf, "tmpab12cd34")) // root cleans up
 }
+
+// TestGuestsCannotMoveFolders lets one user try to take away the folders in which
+// another is about to publish the first object, or to put something in their place.
+func TestGuestsCannotMoveFolders(t *testing.T) {
+	needsRoot(t)
+	s := newSite(t)
+	m := s.mount("a", "--allow-other", "--unlink=refuse")
+	a, b := s.actor(guestA), s.actor(guestB)
+	for _, extra := range []string{"", "universal", "other"} {
+		key := filepath.Join(extra, archives("moved"+extra, 1)[0])
+		leaf := filepath.Dir(key)
+		b.do("makedirs", m.path(filepath.Dir(leaf))) // whose the folders are does not count
+		a.do("makedirs", m.path(leaf))
+		tmp := m.path(key) + "abcd_123"
+		a.do("write_file", tmp, "of a")
+		b.do("mkdir", m.path("empty"))
+		for dir := leaf; dir != "."; dir = filepath.Dir(dir) {
+			b.want("EPERM", "rename", m.path(dir), m.path("gone"))
+			b.want("EPERM", "rename", m.path("empty"), m.path(dir))
+			b.want("EPERM", "renameat2", m.path("empty"), m.path(dir), 2) // RENAME_EXCHANGE
+		}
+		b.do("rmdir", m.path("empty"))
+		a.do("link", tmp, m.path(key))
+		if got := b.read(m.path(key)); got != "of a" {
+			t.Errorf("%s reads %q", key, got)
+		}
+	}
+	b.do("write_file", m.path("mine"), "of b")
+	b.do("makedirs", m.path("fd"))
+	for _, place := range []string{"fe", "fd/fe", "universal/fd"} {
+		b.want("EPERM", "symlink", "/tmp", m.path(place))
+		b.want("EPERM", "link", m.path("mine"), m.path(place))
+		b.want("EPERM", "rename", m.path("mine"), m.path(place))
+		b.want("EPERM", "open", m.path(place), unix.O_CREAT|unix.O_WRONLY, 0o666)
+		a.do("makedirs", m.path(filepath.Join(place, "01")))
+	}
+	empty := m.path("fc")
+	a.do("mkdir", empty)
+	b.want("EPERM", "rmdir", empty)
+	a.do("rmdir", empty)
+}

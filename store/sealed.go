@@ -5,8 +5,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"sstatefs/sstate"
 )
 
 // isSealed reports whether a scratch file, which has so many scratch names at
@@ -47,19 +45,4 @@ func (s *Store) Empty(f *os.File) error {
 		return syscall.EPERM
 	}
 	return unix.Truncate(fdPath(f), 0)
-}
-
-// MayTake reports whether a user may take the name of what is at path, by
-// unlink, rmdir or rename: EPERM for temporaries of others in folders that a shared
-// mount opens to all, lest one puts his content where another is about to
-// publish from.
-func (s *Store) MayTake(path string, who Caller) error {
-	var st unix.Stat_t
-	if !s.opt.SharedMount || who.UID == 0 || !sstate.IsTemporary(path) {
-		return nil
-	}
-	if unix.Lstat(s.layout.scratch(path), &st) == nil && st.Uid != who.UID {
-		return syscall.EPERM
-	}
-	return nil
 }
