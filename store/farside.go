@@ -15,6 +15,9 @@ import (
 // that is no cache yet.
 func Recall(dir string) (remote.OpenOptions, error) {
 	l := layout{dir}
+	if err := l.checkOwners(uint32(os.Getuid())); err != nil {
+		return remote.OpenOptions{}, err
+	}
 	id, err := l.readFormat()
 	if errors.Is(err, errNoFormat) {
 		return remote.OpenOptions{}, nil

@@ -47,6 +47,8 @@ func (l layout) checkPart(path string, uid *uint32) error {
 	switch {
 	case fi.Mode()&os.ModeSymlink != 0:
 		return fmt.Errorf("cache %s: %s is a symbolic link: remove it, or give another --cache-dir", l.dir, path)
+	case !fi.IsDir() && !fi.Mode().IsRegular():
+		return fmt.Errorf("cache %s: %s is neither a file nor a folder: remove it, or give another --cache-dir", l.dir, path)
 	case fi.Mode().Perm()&0o002 != 0:
 		return fmt.Errorf("cache %s: every user can write to %s: chmod o-w it, or give another --cache-dir", l.dir, path)
 	case ok && uid != nil && st.Uid != *uid && st.Uid != 0:

@@ -148,13 +148,19 @@ func lintError(r upkeep.LintResult, code int, given bool) error {
 	if !given {
 		code = int(min(maxExit, r.Issues()))
 	}
+	if r.Issues() > 0 && code != exitDone {
+		return &failure{code: code, err: unlinted(r)}
+	}
+	return unlinted(r)
+}
+
+// unlinted tells of signatures that nothing can be said of.
+func unlinted(r upkeep.LintResult) error {
 	switch {
-	case r.Issues() > 0 && code == exitDone:
-		return nil
-	case r.Issues() > 0:
-		return &failure{code: code}
 	case r.Unread > 0:
 		return &failure{code: exitPart, err: fmt.Errorf("lint: %d signatures could not be read: %s", r.Unread, r.UnreadWhy)}
+	case r.Broken > 0:
+		return &failure{code: exitPart, err: fmt.Errorf("lint: %d files are no signatures: %s", r.Broken, r.BrokenWhy)}
 	}
 	return nil
 }

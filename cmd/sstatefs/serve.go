@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"sstatefs/ctl"
 	fusefs "sstatefs/fs"
@@ -73,7 +74,10 @@ func (s *serving) run(ctx context.Context) error {
 	starting, stop := signal.NotifyContext(ctx, ending...)
 	s.dismiss = func() {}
 	defer func() { s.dismiss() }()
-	err := s.start(starting)
+	err := endingSoon(starting, s.start)
+	if errors.Is(err, errHangs) {
+		return err // what it has made by now is its own
+	}
 	if starting.Err() != nil && err != nil {
 		err = errors.New("mount: interrupted")
 	}
@@ -114,6 +118,30 @@ func (s *serving) endingSignals() []os.Signal {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals
+}
+
+// interruptedStart is how long a start goes on that is interrupted. What waits for
+// a remote ends at once; what waits for a disk may never.
+const interruptedStart = 10 * time.Second
+
+var errHangs = errors.New("mount: interrupted while it waited for a disk: is that of the cache well?")
+
+// endingSoon runs start, but leaves it to the end of the process if it is
+// interrupted and does not end: then the error is errHangs.
+func endingSoon(ctx context.Context, start func(context.Context) error) error {
+	began := make(chan error, 1)
+	go func() { began <- start(ctx) }()
+	select {
+	case err := <-began:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-began:
+		return err
+	case <-time.After(interruptedStart):
+		return errHangs
+	}
 }
 
 // start mounts. After an error giveUp takes back what there is.

@@ -60,7 +60,8 @@ type LintResult struct {
 	Scanned    int64  `json:"scanned"`  // signatures, those of excluded tasks among them
 	Excluded   int64  `json:"excluded"` // of those, not looked at
 	Broken     int64  `json:"broken"`   // of those, no signatures
-	Unread     int64  `json:"unread"`   // of those, not to be had
+	BrokenWhy  string `json:"broken_why,omitempty"`
+	Unread     int64  `json:"unread"` // of those, not to be had
 	UnreadWhy  string `json:"unread_why,omitempty"`
 	SourcesDir int64  `json:"sources_dir"`
 	BuildDir   int64  `json:"build_dir"`
@@ -149,6 +150,7 @@ func (l *linter) done(ctx context.Context, s linted) error {
 		return nil
 	case errors.Is(s.err, siginfo.ErrBroken):
 		l.result.Broken++
+		l.result.BrokenWhy = cmp.Or(l.result.BrokenWhy, string(s.Key)+": "+s.err.Error())
 		return nil
 	case s.err != nil:
 		l.result.Unread++

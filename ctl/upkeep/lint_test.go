@@ -110,6 +110,10 @@ func TestLintPicks(t *testing.T) {
 	} {
 		test.o.BuildDir = "/build"
 		got, err := Lint(t.Context(), lintCache(t).target(), test.o, Silent, func(LintedSignature) error { return nil })
+		if (got.BrokenWhy != "") != (got.Broken > 0) {
+			t.Errorf("%s: %d broken: %q", test.name, got.Broken, got.BrokenWhy)
+		}
+		got.BrokenWhy = ""
 		if err != nil || got != test.want {
 			t.Errorf("%s: %+v, %v, want %+v", test.name, got, err, test.want)
 		}

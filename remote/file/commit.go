@@ -36,7 +36,7 @@ func (d *Dir) create(t *temporary, root int, key remote.Key) error {
 	// succeed, with whole content.
 	st, err := lstatAt(t.folder, t.base)
 	if err == nil && !isLink(&st) {
-		return unix.ENOTEMPTY
+		return unsupported("put", key, "something that is no file has this name on the remote: remove it there")
 	}
 	return t.replace()
 }

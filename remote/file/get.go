@@ -80,9 +80,6 @@ type body struct {
 	at, end int64
 }
 
-// Verifies is true: a file system vouches for what it gives.
-func (b *body) Verifies() bool { return true }
-
 func (b *body) Read(p []byte) (int, error) {
 	if b.ctx.Err() != nil {
 		return 0, remote.Ended(b.ctx, "file: get", b.key)
