@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,4 +240,48 @@ func TestSharedSweepKnowsUses(t *testing.T) {
 			t.Errorf("Sweep = %v, times %v, want now and long ago", err, times)
 		}
 	})
+}
+
+// answersLate is a remote whose looks come late when it is armed: what they tell is
+// old by then.
+type answersLate struct {
+	*remotetest.Memory
+	armed *atomic.Bool
+	asked chan struct{}
+	until chan struct{}
+}
+
+func (l answersLate) Stat(ctx context.Context, key remote.Key) (remote.Info, error) {
+	info, err := l.Memory.Stat(ctx, key)
+	if l.armed.CompareAndSwap(true, false) {
+		close(l.asked)
+		<-l.until
+	}
+	return info, err
+}
+
+// TestRelearnedBeforePublish: a look at the remote that began before a publish does
+// not make that a miss.
+func TestRelearnedBeforePublish(t *testing.T) {
+	late := answersLate{armed: &atomic.Bool{}, asked: make(chan struct{}), until: make(chan struct{})}
+	r := newRig(t, func(o *Options, tr *remote.Traits) {
+		late.Memory = o.Remote.(*remotetest.Memory)
+		o.Remote, o.Publish, tr.CheapStat = late, PublishQueue, false
+	})
+	r.listed()
+	key := testKey(1, "package")
+	done := make(chan struct{})
+	late.armed.Store(true)
+	go func() {
+		defer close(done)
+		r.relearn(context.Background(), remote.Key(key))
+	}()
+	<-late.asked
+	r.mustPublish(key, "content")
+	time.Sleep(100 * time.Millisecond) // it would be sent by now
+	close(late.until)
+	<-done
+	r.flush()
+	r.wantRemote(key, "content")
+	r.wantContent(key, "content")
 }

@@ -47,18 +47,27 @@ func (s *Store) settle(ctx context.Context, key remote.Key, before localCopy, no
 	s.changed(name)
 }
 
-// relearn asks the remote what it has under a key.
+// relearn asks the remote what it has under a key. What we send meanwhile waits
+// until that is noted; what is on its way is noted when it is there.
 func (s *Store) relearn(ctx context.Context, key remote.Key) {
-	info, err := s.guard.Stat(ctx, key)
-	switch {
-	case err == nil:
-		s.noteOnRemote(info)
-	case errors.Is(err, remote.ErrNotExist):
-		s.noteGone(string(key))
-	default:
+	end, err := s.touching.turn(ctx, string(key))
+	if err != nil {
 		return // whoever opens it finds out
 	}
-	s.changed(string(key))
+	if !s.queue.pending(string(key)) {
+		var info remote.Info
+		switch info, err = s.guard.Stat(ctx, key); {
+		case err == nil:
+			s.noteOnRemote(info)
+		case errors.Is(err, remote.ErrNotExist):
+			s.noteGone(string(key))
+			err = nil
+		}
+	}
+	end()
+	if err == nil {
+		s.changed(string(key))
+	}
 }
 
 // doubt acts on a change that failed because the index was wrong.
