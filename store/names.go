@@ -177,5 +177,6 @@ func (s *Store) eraseWhiteout(key string) {
 	p := s.layout.removed(key)
 	if os.Remove(p) == nil {
 		pruneParents(p, s.layout.path("removed"))
+		s.syncNames(p, s.layout.dir) // of what is only here no entry of the queue takes it back again
 	}
 }

@@ -318,7 +318,7 @@ func (s *Store) syncNames(path, root string) {
 		return
 	}
 	for d := filepath.Dir(path); len(d) >= len(root); d = filepath.Dir(d) {
-		if err := syncFolder(d); err != nil {
+		if err := syncFolder(d); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.quiet.warn("sync", "error", err)
 		}
 	}
