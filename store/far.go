@@ -62,16 +62,17 @@ func (r Shared) Put(ctx context.Context, key remote.Key, src remote.Source, opt 
 		s.doubt(ctx, key, err)
 		return err
 	}
+	put := s.remoteNow()
 	t := opt.ModTime
 	if t.IsZero() {
-		t = s.remoteNow()
+		t = put
 	}
 	if opt.Refresh {
 		s.noteTime(key, t)
 		return nil
 	}
 	s.settle(ctx, key, before, func() { s.noteOnRemote(remote.Info{Key: key, Size: src.Size(), ModTime: t}) })
-	s.feed.note(newsPut, key, src.Size(), t)
+	s.feed.note(newsPut, key, src.Size(), put) // what is told counts by when it happened
 	s.ledger.note(Event{Kind: EventSend, Key: string(key), Bytes: src.Size()}, nil)
 	return nil
 }
@@ -114,6 +115,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		}
 		before[i] = s.copyOf(key)
 	}
+	begun := s.remoteNow() // what others publish before all of it has ended counts more
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
@@ -124,7 +126,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 			continue
 		}
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
-		s.feed.note(newsGone, key, 0, s.remoteNow())
+		s.feed.note(newsGone, key, 0, begun)
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err

@@ -242,6 +242,34 @@ func TestSharedSweepKnowsUses(t *testing.T) {
 	})
 }
 
+// TestSharedSweepWhileTouching: nor is what the remote is being told of just now
+// shown with its old time.
+func TestSharedSweepWhileTouching(t *testing.T) {
+	r, keys := touchRig(t, remote.Traits{}, 4, 4)
+	r.mem.Hang("touch")
+	defer r.mem.Release()
+	r.touchEachOf(keys, 1)
+	eventually(t, "the first is being sent", func() bool { return r.mem.Calls("touch") > 0 })
+	err := r.Shared().Sweep(t.Context(), func(_ string, files []remote.Info) error {
+		for _, info := range files {
+			if age := time.Since(info.ModTime); age > time.Minute {
+				t.Errorf("%s looks used %v ago", info.Key, age)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	r.mem.Release()
+	eventually(t, "all are sent", func() bool { return r.Stats().Touches.Sent == 4 })
+	for _, key := range keys {
+		if r.touches.isPending(key) {
+			t.Errorf("%s is still to be sent", key)
+		}
+	}
+}
+
 // answersLate is a remote whose looks come late when it is armed: what they tell is
 // old by then.
 type answersLate struct {

@@ -81,7 +81,7 @@ func (s *Store) removalSent(e *entry) {
 	if s.queue.unsent(e.key) == 0 {
 		if !e.newer {
 			s.noteGone(e.key)
-			s.feed.note(newsGone, remote.Key(e.key), 0, s.remoteNow())
+			s.feed.note(newsGone, remote.Key(e.key), 0, e.begun)
 		}
 		failpoint.Pass("remove.sent")
 		s.unwhiteout(e.key)

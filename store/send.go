@@ -117,6 +117,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 		if e.newer = s.queue.isLate(e) && s.isNewer(ctx, e); e.newer {
 			return nil
 		}
+		e.begun = s.remoteNow()
 		return s.guard.Delete(ctx, key)
 	}
 	path := s.queue.path(e, false)
@@ -202,7 +203,7 @@ func (s *Store) sent(e *entry) {
 		s.tellRemoval(e.key, e.size)
 		at := s.timeOfSent(e)
 		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: at})
-		s.feed.note(newsPut, remote.Key(e.key), e.size, at)
+		s.feed.note(newsPut, remote.Key(e.key), e.size, s.remoteNow())
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
 			st.Sent.Bytes += e.size

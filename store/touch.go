@@ -22,8 +22,9 @@ type touches struct {
 	mu       sync.Mutex
 	shown    map[string]shownTimes
 	pending  map[string]bool
-	refusals int  // of the remote, in a row
-	stopped  bool // it takes no touches, until it comes back from an outage
+	taken    map[string]bool // of the batch that is being sent, what the remote has not heard of yet
+	refusals int             // of the remote, in a row
+	stopped  bool            // it takes no touches, until it comes back from an outage
 }
 
 // shownTimes are the times that somebody set on an object through the mount.
@@ -82,6 +83,7 @@ func (t *touches) forget(key string) {
 	defer t.mu.Unlock()
 	delete(t.shown, key)
 	delete(t.pending, key)
+	delete(t.taken, key)
 }
 
 // want asks for the remote to be told of a use.
@@ -103,7 +105,7 @@ func (t *touches) keep(key string) {
 func (t *touches) isPending(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.pending[key]
+	return t.pending[key] || t.taken[key]
 }
 
 // revive ends every rest: the remote is another than the one that failed.
@@ -154,8 +156,24 @@ func (t *touches) takeAll() []string {
 	for k := range t.pending {
 		keys = append(keys, k)
 	}
+	t.taken = t.pending
 	t.pending = map[string]bool{} // one that was cleared keeps its memory
 	return keys
+}
+
+// tried notes that one of what was handed over was sent, or given up, or is kept
+// for another time.
+func (t *touches) tried(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.taken, key)
+}
+
+// triedAll notes that a batch has ended.
+func (t *touches) triedAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken = nil
 }
 
 // Times are what utimensat sets. A nil time stays as it is; Now marks a touch

@@ -150,6 +150,7 @@ func (s *Store) touchAll(ctx context.Context, take func() []string) bool {
 		return true
 	}
 	keys := take()
+	defer s.touches.triedAll()
 	failpoint.Pass("touch.taken")
 	if s.readOnly() {
 		return true
@@ -173,6 +174,7 @@ func (s *Store) touchEach(ctx context.Context, keys []string, way remote.TouchWa
 	var inRow, all atomic.Int64
 	for _, key := range keys {
 		g.Go(func() error {
+			defer s.touches.tried(key)
 			switch {
 			case s.touches.isStopped():
 				s.touchesSkipped(1)
