@@ -145,16 +145,17 @@ func (s *Store) trimBehind(size int64) (done <-chan struct{}, began bool) {
 	return round, true
 }
 
+// countingPause is how often a trim that waits for the count looks at the disk.
+const countingPause = time.Second
+
 // trimFor trims if size more bytes do not fit, unless that was futile just now.
 // Before the cache is counted it trims for the disk alone: what stands in for the
 // count may be too much.
 func (s *Store) trimFor(ctx context.Context, size int64) {
 	need := s.lack(size + s.free.coming.Load())
-	if need <= 0 {
-		select {
-		case <-s.usage.complete:
-		case <-ctx.Done():
-		}
+	for need <= 0 && !s.usage.isComplete() && ctx.Err() == nil {
+		sleep(ctx, countingPause, s.usage.complete)
+		need = s.lack(size + s.free.coming.Load())
 	}
 	s.free.trims.Lock()
 	defer s.free.trims.Unlock()

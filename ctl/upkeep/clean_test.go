@@ -574,6 +574,32 @@ func TestCleanKeepsAge(t *testing.T) {
 	b.wantKeys(key("a", hashA, pkgInf))
 }
 
+// usedOnDelete is a bucket in which something is used while something else goes.
+type usedOnDelete struct {
+	*remotetest.Memory
+	use func()
+}
+
+func (u usedOnDelete) Delete(ctx context.Context, keys ...remote.Key) error {
+	u.use()
+	return u.Memory.Delete(ctx, keys...)
+}
+
+// TestCleanKeepsLaterUse: nor does a siginfo look older than it is that was used
+// while its archive went.
+func TestCleanKeepsLaterUse(t *testing.T) {
+	b := newBucket(t)
+	b.age(key("a", hashA, pkg), 40*day, 10)
+	b.age(key("a", hashA, pkgInf), 80*day, 10)
+	b.target.Remote = usedOnDelete{b.Memory, func() { b.age(key("a", hashA, pkgInf), time.Hour, 10) }}
+	b.clean(upkeep.CleanOptions{MaxAge: 30 * day, MaxSigAge: 90 * day})
+	b.wantKeys(key("a", hashA, pkgInf))
+	info, err := b.Stat(t.Context(), key("a", hashA, pkgInf))
+	if age := b.target.Now().Sub(info.ModTime); err != nil || age > day {
+		t.Errorf("the siginfo looks used %v ago, %v, want an hour", age, err)
+	}
+}
+
 func TestCleanWarnsOfTimes(t *testing.T) {
 	b := newBucket(t)
 	b.SetTraits(remote.Traits{Touch: remote.TouchNever})

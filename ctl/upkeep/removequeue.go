@@ -156,13 +156,15 @@ func (q *removeQueue) flush(ctx context.Context, least int) error {
 }
 
 // refresh gives siginfo the times of their archives, as well as the remote can:
-// they go earlier where it cannot.
+// they go earlier where it cannot. What was used meanwhile is younger already.
 func (q *removeQueue) refresh(ctx context.Context) {
 	var group errgroup.Group
 	group.SetLimit(refreshers)
 	for _, info := range q.stays {
 		group.Go(func() error {
-			_ = q.t.Touch(ctx, info.Key, info.ModTime)
+			if now, err := q.t.Stat(ctx, info.Key); err == nil && now.ModTime.Before(info.ModTime) {
+				_ = q.t.Touch(ctx, info.Key, info.ModTime)
+			}
 			return nil
 		})
 	}

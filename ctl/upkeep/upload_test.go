@@ -222,6 +222,34 @@ func TestUploadReplacesEmptyFiles(t *testing.T) {
 	}
 }
 
+// replacedMeanwhile is a target in which somebody publishes after it was listed.
+type replacedMeanwhile struct {
+	*remotetest.Memory
+	publish func()
+}
+
+func (r replacedMeanwhile) Sweep(ctx context.Context, fn func(string, []remote.Info) error) error {
+	err := r.Memory.Sweep(ctx, fn)
+	r.publish()
+	return err
+}
+
+// What was empty when it was listed, and is not any more, is somebody's.
+func TestUploadLeavesWhatCameMeanwhile(t *testing.T) {
+	dir, target := newSstateDir(t), remotetest.NewMemory()
+	a := artefact("zlib", "package", 1)
+	dir.put(a, tarball(t, 10))
+	target.Set(a, nil)
+	theirs := tarball(t, 20)
+	r := upload(t, dir.open(), replacedMeanwhile{target, func() { target.Set(a, theirs) }}, upkeep.UploadOptions{})
+	if r.Sent.Objects != 0 || r.Exists.Objects != 1 {
+		t.Errorf("Upload() = %+v, want one that exists", r)
+	}
+	if got := target.Snapshot()[a]; !bytes.Equal(got, theirs) {
+		t.Errorf("the target has %d bytes, want theirs", len(got))
+	}
+}
+
 // A signature belongs to bytes.
 func TestUploadSignatures(t *testing.T) {
 	a, ours, theirs := artefact("zlib", "package", 1), tarball(t, 10), tarball(t, 11)

@@ -14,7 +14,7 @@ import (
 // bundle sends what is lacking of one, in the order in which it must appear.
 func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 	if b.siginfo.lacking() {
-		if _, err := u.object(ctx, b, sstate.SideSiginfo, remote.PutOptions{Create: !b.siginfo.empty}); err != nil {
+		if _, err := u.object(ctx, b, sstate.SideSiginfo, u.making(ctx, b.key+sstate.SideSiginfo, b.siginfo.empty)); err != nil {
 			return err
 		}
 	}
@@ -22,7 +22,7 @@ func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 	switch {
 	case b.archive.lacking():
 		var err error
-		if archive, err = u.object(ctx, b, "", remote.PutOptions{Create: !b.archive.empty}); err != nil {
+		if archive, err = u.object(ctx, b, "", u.making(ctx, b.key, b.archive.empty)); err != nil {
 			return err
 		}
 	case !b.archive.here:
@@ -32,6 +32,16 @@ func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 		return nil
 	}
 	return u.sig(ctx, b, archive)
+}
+
+// making are the options for what the target lacks. What was empty when it was
+// listed is replaced, unless somebody else has done so.
+func (u *uploading) making(ctx context.Context, key string, wasEmpty bool) remote.PutOptions {
+	if !wasEmpty {
+		return remote.PutOptions{Create: true}
+	}
+	now, err := u.t.Stat(ctx, remote.Key(key))
+	return remote.PutOptions{Create: err == nil && now.Size > 0}
 }
 
 // sig sends a signature if the target's archive is the one that it signs: we
@@ -48,7 +58,7 @@ func (u *uploading) sig(ctx context.Context, b *bundle, archive UploadOutcome) e
 			return ctx.Err()
 		}
 		if same {
-			_, err = u.object(ctx, b, sstate.SideSig, remote.PutOptions{Create: !b.sig.empty})
+			_, err = u.object(ctx, b, sstate.SideSig, u.making(ctx, b.key+sstate.SideSig, b.sig.empty))
 			return err
 		}
 		return u.note(b.key+sstate.SideSig, b.sig.size, UploadWithheld, err)
