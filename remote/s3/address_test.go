@@ -68,7 +68,7 @@ func TestFacts(t *testing.T) {
 			t.Errorf("parseFacts(%q) = %+v, %t", f, got, ok)
 		}
 	}
-	for _, text := range []string{"", "s3/1", "s3/2 copy=self", "s3/1 copy=maybe", "s3/1 copy=self surprise", "webdav/1 copy=self"} {
+	for _, text := range []string{"", "s3/2", "s3/1 copy=self", "s3/2 copy=maybe", "s3/2 copy=self surprise", "webdav/1 copy=self"} {
 		if got, ok := parseFacts(text); ok {
 			t.Errorf("parseFacts(%q) = %+v, want nothing", text, got)
 		}

@@ -44,8 +44,8 @@
 // # Touch
 //
 // S3 sets no times; a copy gives an object a new one. Where a copy onto itself
-// does not (versitygw), it goes to a temporary and back, after a look that the
-// object is still the same. Puts and deletes of this process wait meanwhile.
+// does not (versitygw), or hides the object from listings meanwhile (MinIO), it goes
+// to a temporary and back, after a look that the object is still the same. Puts and deletes of this process wait meanwhile.
 // Between that look and the copy back, one round trip, a change that another
 // host makes is undone, unless the server knows If-Match for copies (AWS): a
 // removed object comes back, a replaced one is what it was. Both have been a

@@ -32,7 +32,7 @@ type facts struct {
 
 // learnedVersion begins the text of facts. What another version found out is
 // found out again.
-const learnedVersion = "s3/1"
+const learnedVersion = "s3/2"
 
 // flags are the facts that are true or false, by name.
 func (f *facts) flags() map[string]*bool {

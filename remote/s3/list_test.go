@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sstatefs/integration/servers"
 	"sstatefs/remote"
@@ -189,4 +190,38 @@ func TestRepeatedPages(t *testing.T) {
 			t.Errorf("%s: List = %v, %v, want %q", name, got, err, test.want)
 		}
 	}
+}
+
+// TestListWhileTouched: a touch hides an object from no listing.
+func TestListWhileTouched(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv *servers.Server) {
+		const touches, objects = 100, 20
+		h := (&bucketMaker{srv: srv}).harness(t)
+		for i := range objects {
+			if err := h.Remote.Put(t.Context(), remotetest.Key(i), remotetest.Bytes("content"), remote.PutOptions{Create: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range touches {
+				if err := h.Remote.Touch(t.Context(), remotetest.Key(5), time.Time{}); err != nil {
+					t.Errorf("Touch = %v", err)
+				}
+			}
+		}()
+		for listings, over := 1, false; !over; listings++ {
+			select {
+			case <-done:
+				over = true
+			default:
+			}
+			n := 0
+			err := h.Remote.List(t.Context(), "", func(remote.Info) error { n++; return nil })
+			if err != nil || n != objects {
+				t.Errorf("listing %d has %d objects, %v, want %d", listings, n, err, objects)
+			}
+		}
+	})
 }

@@ -154,9 +154,9 @@ func TestSuiteParts(t *testing.T) {
 // by the first of them, and nothing of the search is left.
 func TestProbe(t *testing.T) {
 	want := map[servers.Kind]string{
-		servers.Versitygw: "s3/1 copy=there put-if-absent complete-if-absent put-if-match sha256 etag-md5 delete list",
-		servers.MinIO:     "s3/1 copy=self put-if-absent complete-if-absent put-if-match sha256 etag-md5 delete list",
-		servers.RcloneS3:  "s3/1 copy=self etag-md5 delete list",
+		servers.Versitygw: "s3/2 copy=there put-if-absent complete-if-absent put-if-match sha256 etag-md5 delete list",
+		servers.MinIO:     "s3/2 copy=there put-if-absent complete-if-absent put-if-match sha256 etag-md5 delete list",
+		servers.RcloneS3:  "s3/2 copy=self etag-md5 delete list",
 	}
 	eachServer(t, func(t *testing.T, srv *servers.Server) {
 		b := mustOpen(t, srv.Address, remote.OpenOptions{})

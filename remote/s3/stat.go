@@ -90,6 +90,14 @@ func (b *Bucket) head(ctx context.Context, name string) (*attributes, error) {
 	return a, nil
 }
 
+// server is what the server says it is.
+func (a *attributes) server() string {
+	if answer, ok := awsmiddleware.GetRawResponse(a.all.ResultMetadata).(*smithyhttp.Response); ok {
+		return answer.Header.Get("Server")
+	}
+	return ""
+}
+
 // dateOf is when the server answered.
 func dateOf(m middleware.Metadata) time.Time {
 	if answer, ok := awsmiddleware.GetRawResponse(m).(*smithyhttp.Response); ok {
