@@ -20,10 +20,18 @@ import (
 // that is longer ends its connection.
 const answerLimit = 64 << 10
 
+// headerLimit bounds the header of an answer, and those of 1xx before it, in
+// bytes. net/http holds all of a header in memory; what is left of the limit by
+// a short one goes to the rest of a body that nobody reads.
+const headerLimit = 1 << 20
+
+var errHeader = errors.New("the header of the answer is longer than 1 MiB")
+
 // A line is a connection for pairs.
 type line struct {
 	conn    net.Conn
 	address string
+	limited *io.LimitedReader // below in
 	in      *bufio.Reader
 	out     *bufio.Writer
 	broken  atomic.Pointer[error] // of a write
@@ -63,7 +71,8 @@ func dialLine(ctx context.Context, t *http.Transport, u *url.URL) (*line, error)
 		conn = secure
 	}
 	l := &line{conn: conn, address: address}
-	l.in = bufio.NewReader(conn)
+	l.limited = &io.LimitedReader{R: conn}
+	l.in = bufio.NewReader(l.limited)
 	l.out = bufio.NewWriterSize(writes{l}, t.WriteBufferSize)
 	return l, nil
 }
@@ -97,8 +106,12 @@ func (l *line) write(r *http.Request) error {
 
 // read reads one answer and drops its body.
 func (l *line) read(r *http.Request) (*http.Response, error) {
+	l.limited.N = headerLimit + answerLimit
 	for {
 		answer, err := http.ReadResponse(l.in, r)
+		if err != nil && l.limited.N <= 0 {
+			return nil, errHeader
+		}
 		if err != nil {
 			return nil, err
 		}

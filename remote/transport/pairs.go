@@ -96,7 +96,7 @@ func (p *Pairs) exchange(ctx context.Context, x *exchange) (first, second *http.
 	err = x.err(ctx)
 	if x.answers[0] == nil && l.used {
 		p.CloseIdleConnections() // they may be as dead
-		if x.own == nil && ctx.Err() == nil && !errors.Is(err, ErrStale) {
+		if x.own == nil && ctx.Err() == nil && !errors.Is(err, ErrStale) && !errors.Is(err, errHeader) {
 			err = fmt.Errorf("%w: %w", ErrStale, err)
 		}
 	}
@@ -216,6 +216,7 @@ func (x *exchange) run(ctx context.Context) {
 func (x *exchange) send() error {
 	if x.ahead != nil {
 		if err := x.line.write(x.ahead); err != nil {
+			closeBody(x.first) // which nobody else does now
 			return err
 		}
 	}

@@ -45,8 +45,7 @@
 //     in an If header (Apache), but for the server's own time between that check
 //     and its rename, some 0.1 ms. Where it does not (nginx, rclone) a removal or
 //     replacement by another host between the last look and the MOVE, one round
-//     trip, is undone by it. A server that tells new names from replaced ones
-//     gives that away (rclone), and the object is removed again.
+//     trip, is undone by it.
 //   - Apache and rclone carry out Overwrite: T as a removal and a rename: a
 //     reader may see neither for a moment. A server that is killed there loses
 //     the object; its content stays behind as a temporary.

@@ -50,37 +50,54 @@ func (d *DAV) onlyIf(path, etag string) map[string]string {
 // errTemporaryGone is the end of a temporary that somebody else has removed.
 var errTemporaryGone = errors.New("the temporary is gone")
 
-// move gives a temporary a name and tells whether the name was new, where the
-// server says so.
+// errLost is the end of a MOVE without an answer that has left neither the
+// temporary nor its object.
+var errLost = errors.New("the answer to MOVE was lost, and the object is not there")
+
+// move gives a temporary of size bytes a name.
 //
 // When the answer is lost the temporary tells what became of it: its name is
-// used once, so that it is gone means that it was moved.
-func (d *DAV) move(ctx context.Context, temporary, key remote.Key, header map[string]string) (fresh bool, err error) {
+// used once, so that it is gone means that it was moved, if the object is there.
+func (d *DAV) move(ctx context.Context, temporary, key remote.Key, size int64, header map[string]string) error {
 	r, err := d.unlocked(ctx, d.moveRequest("MOVE", string(temporary), string(key), header))
 	if err != nil && ctx.Err() == nil {
 		_, there, lookErr := d.look(ctx, string(temporary))
 		switch {
 		case lookErr != nil:
-			return false, err
+			return err
 		case !there:
-			return false, nil
+			return d.arrived(ctx, key, size)
 		}
 		r, err = d.unlocked(ctx, d.moveRequest("MOVE", string(temporary), string(key), header))
 	}
 	switch {
 	case err != nil:
-		return false, err
-	case r.code == http.StatusCreated:
-		return true, nil
-	case r.code == http.StatusNoContent || r.code == http.StatusOK:
-		return false, nil
+		return err
+	case moved(r.code):
+		return nil
 	case r.code == http.StatusPreconditionFailed:
-		return false, d.refused(r.code, r.header)
+		return d.refused(r.code, r.header)
 	}
 	if _, there, lookErr := d.look(ctx, string(temporary)); lookErr == nil && !there {
-		return false, fmt.Errorf("%w: MOVE: %d", errTemporaryGone, r.code)
+		return fmt.Errorf("%w: MOVE: %d", errTemporaryGone, r.code)
 	}
-	return false, fmt.Errorf("MOVE: %w", d.refused(r.code, r.header))
+	return fmt.Errorf("MOVE: %w", d.refused(r.code, r.header))
+}
+
+// moved tells that the answer to a MOVE is success. Others of the same hundred
+// are not: 207 lists what went wrong.
+func moved(code int) bool {
+	return code == http.StatusCreated || code == http.StatusNoContent || code == http.StatusOK
+}
+
+// arrived looks for an object whose temporary is gone and whose MOVE was not
+// answered. Of a folder that is not mounted on the server both are missing.
+func (d *DAV) arrived(ctx context.Context, key remote.Key, size int64) error {
+	v, err := d.head(ctx, "move", key)
+	if errors.Is(err, remote.ErrNotExist) || err == nil && v.Size != size {
+		return errLost
+	}
+	return err
 }
 
 // unlocked sends r until no other request has locked what it changes.

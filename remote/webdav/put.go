@@ -145,7 +145,7 @@ func (d *DAV) putAside(ctx context.Context, key remote.Key, u *upload, opt remot
 	temporary := temporaryFor(key)
 	err := d.sendUnless(ctx, key, temporary, u, opt)
 	if err == nil {
-		err = d.commit(ctx, temporary, key, opt)
+		err = d.commit(ctx, temporary, key, u.source.Size(), opt)
 	}
 	if err != nil {
 		d.tidy(ctx, temporary)
@@ -158,8 +158,8 @@ func temporaryFor(key remote.Key) remote.Key {
 	return remote.Join(folder, remote.NewTemporary())
 }
 
-// commit gives a temporary its name.
-func (d *DAV) commit(ctx context.Context, temporary, key remote.Key, opt remote.PutOptions) error {
+// commit gives a temporary of size bytes its name.
+func (d *DAV) commit(ctx context.Context, temporary, key remote.Key, size int64, opt remote.PutOptions) error {
 	unlock, err := d.locks.Alone(ctx, key)
 	if err != nil {
 		return err
@@ -173,8 +173,7 @@ func (d *DAV) commit(ctx context.Context, temporary, key remote.Key, opt remote.
 			}
 		}
 	}
-	_, err = d.move(ctx, temporary, key, map[string]string{"Overwrite": overwrite})
-	return err
+	return d.move(ctx, temporary, key, size, map[string]string{"Overwrite": overwrite})
 }
 
 // unlessThere looks at the key: a create does not want it to be there, and a

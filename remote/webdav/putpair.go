@@ -56,7 +56,7 @@ func (d *DAV) putPair(ctx context.Context, key remote.Key, u *upload, opt remote
 		case err != nil:
 		case first.code/100 == 2:
 			d.folders.add(folder)
-			err = d.endPair(ctx, temporary, key, second)
+			err = p.end(ctx, temporary, second)
 			if stale != nil && second.code == http.StatusPreconditionFailed {
 				err = stale
 			}
@@ -139,24 +139,25 @@ func (p *pairing) pair(ctx context.Context, temporary remote.Key) transport.Pair
 	return p.d.client.pairOf(ctx, put, move)
 }
 
-// endPair reads the answer to the MOVE behind a PUT that succeeded. When there
-// is none, the temporary tells: it was there, so that its absence means that it
-// was moved. What the server could not do at once is done as if it came alone.
-func (d *DAV) endPair(ctx context.Context, temporary, key remote.Key, answer reply) error {
+// end reads the answer to the MOVE behind a PUT that succeeded. When there is
+// none, the temporary tells: it was there, so that its absence means that it was
+// moved, if the object is there. What the server could not do at once is done as
+// if it came alone.
+func (p *pairing) end(ctx context.Context, temporary remote.Key, answer reply) error {
 	switch {
-	case answer.code/100 == 2:
+	case moved(answer.code):
 		return nil
 	case answer.code == http.StatusPreconditionFailed:
-		return d.refused(answer.code, answer.header)
+		return p.d.refused(answer.code, answer.header)
 	}
-	_, there, err := d.look(ctx, string(temporary))
+	_, there, err := p.d.look(ctx, string(temporary))
 	switch {
 	case err != nil:
 		return err
 	case there:
-		return d.commit(ctx, temporary, key, remote.PutOptions{Create: true})
+		return p.d.commit(ctx, temporary, p.key, p.u.source.Size(), remote.PutOptions{Create: true})
 	case answer.code == 0:
-		return nil
+		return p.d.arrived(ctx, p.key, p.u.source.Size())
 	}
 	return errTemporaryGone
 }

@@ -86,17 +86,28 @@ func (d *DAV) touchCopy(ctx context.Context, key remote.Key) error {
 	return nil
 }
 
+// copyBack is one try of touchCopy. Where the server does not heed etags it looks
+// once more after the COPY, which takes long for a large object: one that was
+// replaced meanwhile has a new time, and is left alone.
 func (d *DAV) copyBack(ctx context.Context, v version) error {
 	temporary := temporaryFor(v.Key)
 	err := d.copyAside(ctx, v.Key, temporary)
-	if err == nil {
+	now := v
+	if err == nil && !d.heeded(v) {
+		now, err = d.head(ctx, "touch", v.Key)
+	}
+	same := now.same(v)
+	if err == nil && same {
 		err = d.moveOver(ctx, temporary, v)
 	}
-	if err != nil {
+	if err != nil || !same {
 		d.tidy(ctx, temporary)
 	}
 	return err
 }
+
+// heeded tells that the server itself refuses to replace another version than v.
+func (d *DAV) heeded(v version) bool { return d.knows().ifs && v.etag != "" }
 
 // copyAside copies an object. One that vanishes meanwhile is 500 to Apache.
 func (d *DAV) copyAside(ctx context.Context, key, temporary remote.Key) error {
@@ -115,26 +126,20 @@ func (d *DAV) copyAside(ctx context.Context, key, temporary remote.Key) error {
 var errMoved = errors.New("the object changes all the time")
 
 // moveOver replaces one version of an object. Where the server does not heed
-// etags, a removal by another host just before the MOVE is undone by it; a
-// server that tells new names from old ones gives that away, and the object is
-// removed again.
+// etags, a removal by another host just before the MOVE is undone by it. The
+// answer 201 does not give that away: proxies say it of every MOVE, and Apache
+// does where two touches of one object meet.
 func (d *DAV) moveOver(ctx context.Context, temporary remote.Key, v version) error {
 	header := map[string]string{"Overwrite": "T"}
-	if d.knows().ifs && v.etag != "" {
+	if d.heeded(v) {
 		header = d.onlyIf(string(v.Key), v.etag)
 	}
-	fresh, err := d.move(ctx, temporary, v.Key, header)
+	err := d.move(ctx, temporary, v.Key, v.Size, header)
 	var status *statusError
-	switch {
-	case errors.As(err, &status) && status.code == http.StatusPreconditionFailed:
+	if errors.As(err, &status) && status.code == http.StatusPreconditionFailed {
 		return errMoved
-	case err != nil || !fresh:
-		return err
 	}
-	if _, err := d.client.call(ctx, deleteRequest(string(v.Key))); err != nil {
-		return err
-	}
-	return &statusError{code: http.StatusNotFound}
+	return err
 }
 
 // refresh is Put with Refresh. The lock is held for the end alone, since a
