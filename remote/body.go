@@ -180,12 +180,25 @@ func (b *guardedBody) Close() error {
 		b.g.putBuffer(b.buf)
 		b.buf = nil
 	}
-	_, err := run(context.Background(), b.g, call[struct{}]{op: "close", key: b.op.key, limit: b.g.o.OpTimeout,
-		do: func() (struct{}, error) { return struct{}{}, b.inner.Close() }})
-	if errors.Is(err, errClosed) {
-		return b.inner.Close() // the Guard has ended, nobody else will
+	timer := b.g.timer(b.g.o.OpTimeout)
+	defer b.g.putTimer(timer)
+	c := call[struct{}]{op: "close", key: b.op.key, limit: b.g.o.OpTimeout,
+		do: func() (struct{}, error) { return struct{}{}, b.inner.Close() }}
+	r, err := launch(context.Background(), b.g, c, timer)
+	if err != nil {
+		return b.closeLater(err)
 	}
+	_, err = land(context.Background(), b.g, c, r, timer)
 	return err
+}
+
+// closeLater closes inner when there is no slot to wait for it: a file or a
+// connection would stay open. busy is why.
+func (b *guardedBody) closeLater(busy error) error {
+	if b.g.calls.spawn(func() { _ = b.inner.Close() }) {
+		return busy
+	}
+	return b.inner.Close() // the Guard has ended, nobody else will
 }
 
 var errBodyClosed = errors.New("remote: read: body is closed")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,15 +38,15 @@ type ledger struct {
 	alive  int // goroutines
 	left   int // of these, flights that were left behind
 	closed bool
-	idle   chan struct{}   // closed when closed and none is alive
-	behind map[Key]*flight // changes that were left behind
+	idle   chan struct{}     // closed when closed and none is alive
+	behind map[Key][]*flight // changes that were left behind
 }
 
 func (l *ledger) init(slots int) {
 	l.slots = make(chan struct{}, slots)
 	l.quit = make(chan struct{})
 	l.idle = make(chan struct{})
-	l.behind = make(map[Key]*flight)
+	l.behind = make(map[Key][]*flight)
 }
 
 // enter waits until f may begin: there is a slot, and no change of the same
@@ -103,8 +104,8 @@ func (l *ledger) begin(f *flight) (<-chan struct{}, error) {
 	}
 	if len(l.behind) > 0 {
 		for _, key := range f.keys {
-			if earlier := l.behind[key]; earlier != nil {
-				return earlier.gone, nil
+			if earlier := l.behind[key]; len(earlier) > 0 {
+				return earlier[0].gone, nil
 			}
 		}
 	}
@@ -131,7 +132,7 @@ func (l *ledger) leave(f *flight) bool {
 	f.gone = make(chan struct{})
 	l.left++
 	for _, key := range f.keys {
-		l.behind[key] = f
+		l.behind[key] = append(l.behind[key], f)
 	}
 	return true
 }
@@ -146,12 +147,23 @@ func (l *ledger) end(f *flight) {
 			f.alarm.Stop()
 		}
 		l.left--
-		for _, key := range f.keys {
-			delete(l.behind, key)
-		}
+		l.forgetLocked(f)
 		close(f.gone)
 	}
 	l.endLocked()
+}
+
+// forgetLocked takes f from the changes that were left behind. Others of the
+// same keys may still hang.
+func (l *ledger) forgetLocked(f *flight) {
+	for _, key := range f.keys {
+		rest := slices.DeleteFunc(l.behind[key], func(other *flight) bool { return other == f })
+		if len(rest) == 0 {
+			delete(l.behind, key)
+		} else {
+			l.behind[key] = rest
+		}
+	}
 }
 
 func (l *ledger) endLocked() {

@@ -66,8 +66,8 @@ type Remote interface {
 	// Touch sets the time that others see, on the server and without a
 	// transfer. The zero time means now by the remote's clock; a remote that
 	// cannot set times says now for any other time too. ErrNotExist if the
-	// object is gone: it never comes back. ErrUnsupported unless Traits.Touch
-	// is TouchOnServer.
+	// object is gone; only what another host removes at that very moment may
+	// come back. ErrUnsupported unless Traits.Touch is TouchOnServer.
 	Touch(ctx context.Context, key Key, t time.Time) error
 
 	// Delete removes objects. What is already gone is no error. When some

@@ -40,7 +40,7 @@ func newClient(ctx context.Context, s settings, o remote.OpenOptions, clk *trans
 		return nil, nil, err
 	}
 	client := awss3.NewFromConfig(cfg, func(so *awss3.Options) {
-		so.HTTPClient = &http.Client{Transport: wire, CheckRedirect: stay}
+		so.HTTPClient = &http.Client{Transport: limiting{wire}, CheckRedirect: stay}
 		so.Retryer = onceMore{}
 		so.APIOptions = append(so.APIOptions, listen(clk))
 		// Older servers reject aws-chunked trailers; contents are covered

@@ -82,5 +82,7 @@
 //
 // Those of the SDK become the kinds of package remote in errors.go and nowhere
 // else, in few words. The SDK retries nothing but a connection that was closed
-// before an answer: the retries are those of remote.Guard.
+// before an answer: the retries are those of remote.Guard. An answer that is not
+// the content of an object and does not end within 16 MiB (an error, 1 MiB) makes
+// no sense.
 package s3

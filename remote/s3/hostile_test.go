@@ -106,6 +106,29 @@ func TestEndlessListing(t *testing.T) {
 	}
 }
 
+// TestNoPage: a listing that is answered with success and no listing is no empty
+// remote, nor one that is there.
+func TestNoPage(t *testing.T) {
+	for _, status := range []int{http.StatusNoContent, http.StatusAccepted} {
+		f := newFake(t)
+		b := f.known(t)
+		f.set(func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(status)
+			return true
+		})
+		nothing := func(remote.Info) error { return nil }
+		if err := b.Probe(t.Context()); !errors.Is(err, remote.ErrUnavailable) {
+			t.Errorf("Probe answered %d = %v, want %v", status, err, remote.ErrUnavailable)
+		}
+		if err := b.List(t.Context(), "", nothing); !errors.Is(err, remote.ErrUnavailable) {
+			t.Errorf("List answered %d = %v, want %v", status, err, remote.ErrUnavailable)
+		}
+		if _, err := Open(t.Context(), f.address(), remote.OpenOptions{}); !errors.Is(err, remote.ErrUnavailable) {
+			t.Errorf("Open answered %d = %v, want %v", status, err, remote.ErrUnavailable)
+		}
+	}
+}
+
 // FuzzListing gives any answer to all listings: they end, with names that are fit
 // for a path or an error, in bounded time and memory.
 func FuzzListing(f *testing.F) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -29,6 +30,7 @@ const (
 	defaultSingle = 64 << 20 // bytes that go with one request
 	partsAtOnce   = 4        // of one upload
 	partMemory    = 128 << 20
+	memoryTick    = time.Second // between two marks of progress while memory is waited for
 )
 
 // singleLimit is the size up to which an object goes with one request.
@@ -185,19 +187,40 @@ type part struct {
 
 // sendPart reads a part and sends it in the group, when there is memory.
 func (p *putting) sendPart(ctx context.Context, group *errgroup.Group, u *upload, one part, in io.Reader) error {
-	if err := p.b.memory.Acquire(ctx, one.length); err != nil {
+	held := min(one.length, memoryLimit(p.b.s)) // more there never is
+	if err := p.b.takeMemory(ctx, held); err != nil {
 		return err
 	}
 	content := bytes.NewBuffer(make([]byte, 0, one.length))
 	if err := readPart(ctx, content, in, one); err != nil {
-		p.b.memory.Release(one.length)
+		p.b.memory.Release(held)
 		return err
 	}
 	group.Go(func() error {
-		defer p.b.memory.Release(one.length)
+		defer p.b.memory.Release(held)
 		return u.send(ctx, one.number, content.Bytes())
 	})
 	return nil
+}
+
+// takeMemory waits for so many bytes, which other uploads may hold. That they
+// are slow does not mean that this one stands still.
+func (b *Bucket) takeMemory(ctx context.Context, bytes int64) error {
+	if b.memory.TryAcquire(bytes) {
+		return nil
+	}
+	got := make(chan error, 1)
+	go func() { got <- b.memory.Acquire(ctx, bytes) }()
+	ticker := time.NewTicker(memoryTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-got: // it comes when ctx ends too
+			return err
+		case <-ticker.C:
+			remote.Progress(ctx)
+		}
+	}
 }
 
 // readPart reads a part, and the end behind the last.

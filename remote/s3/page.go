@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ type span struct {
 // keys of 1,024 bytes, each escaped to six times that.
 const pageLimit = 16 << 20
 
-// page asks for one page. Its errors are the SDK's. The names are asked for as
+// page asks for one page. Its errors are the SDK's, and errXML. The names are asked for as
 // they are and not URL-encoded: versitygw 1.8 sends them as they are in both
 // cases, and nothing in its answer tells.
 func (b *Bucket) page(ctx context.Context, s span) (*page, error) {
@@ -64,6 +65,9 @@ func (b *Bucket) page(ctx context.Context, s span) (*page, error) {
 	_, err := b.client.ListObjectsV2(ctx, in, func(o *awss3.Options) { o.APIOptions = append(o.APIOptions, takePage(&p)) })
 	if err != nil {
 		return nil, err
+	}
+	if p == nil { // the SDK takes a 204 or a 202 for success
+		return nil, fmt.Errorf("%w: it has another status than 200", errXML)
 	}
 	b.sawBucket()
 	return p, nil

@@ -25,9 +25,8 @@ var errNoAdvance = errors.New("the listing does not advance: the server gives th
 // pages asks for one page after the other until yield is false or there are no
 // more. Its errors are the SDK's.
 func (b *Bucket) pages(ctx context.Context, s span, yield func(*page) bool) error {
-	tokens := make(map[uint64]struct{})   // hashes: a token may be long
+	tokens := newTokens(b.mostPages)
 	prefixes := make(map[string]struct{}) // rclone gives all of them on every page
-	seed := maphash.MakeSeed()
 	empty := 0
 	for {
 		p, err := b.page(ctx, s)
@@ -47,14 +46,37 @@ func (b *Bucket) pages(ctx context.Context, s span, yield func(*page) bool) erro
 		if len(p.entries)+len(p.prefixes) > 0 {
 			empty = 0
 		}
-		token := maphash.String(seed, p.next)
-		if _, again := tokens[token]; again || p.next == "" || empty > emptyPages {
+		if p.next == "" || empty > emptyPages {
 			return errNoAdvance
 		}
-		if len(tokens) >= b.mostPages {
-			return errEndless
+		if err := tokens.add(p.next); err != nil {
+			return err
 		}
-		tokens[token] = struct{}{}
 		s.token = p.next
 	}
+}
+
+// tokens are those of one listing so far, by which its end is certain.
+type tokens struct {
+	most int
+	seed maphash.Seed
+	seen map[uint64]struct{} // hashes: a token may be long
+}
+
+func newTokens(most int) *tokens {
+	return &tokens{most: most, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{})}
+}
+
+// add takes the token of the next page, unless the listing goes round in
+// circles or has too many pages.
+func (t *tokens) add(token string) error {
+	hash := maphash.String(t.seed, token)
+	if _, again := t.seen[hash]; again {
+		return errNoAdvance
+	}
+	if len(t.seen) >= t.most {
+		return errEndless
+	}
+	t.seen[hash] = struct{}{}
+	return nil
 }

@@ -21,6 +21,7 @@ func (b *Bucket) Uploads(ctx context.Context, fn func(key remote.Key, id string,
 	if b.s.root != "" {
 		in.Prefix = &b.s.root
 	}
+	markers := newTokens(b.mostPages)
 	for {
 		out, err := b.client.ListMultipartUploads(ctx, in)
 		if err != nil && failureOf(err).code == "NoSuchUpload" {
@@ -42,9 +43,9 @@ func (b *Bucket) Uploads(ctx context.Context, fn func(key remote.Key, id string,
 		if !aws.ToBool(out.IsTruncated) {
 			return nil
 		}
-		if aws.ToString(out.NextKeyMarker) == aws.ToString(in.KeyMarker) &&
-			aws.ToString(out.NextUploadIdMarker) == aws.ToString(in.UploadIdMarker) {
-			return b.fail(ctx, "uploads", "", errNoAdvance)
+		marker := aws.ToString(out.NextKeyMarker) + "\x00" + aws.ToString(out.NextUploadIdMarker)
+		if err := markers.add(marker); err != nil {
+			return b.fail(ctx, "uploads", "", err)
 		}
 		in.KeyMarker, in.UploadIdMarker = out.NextKeyMarker, out.NextUploadIdMarker
 	}
