@@ -22,12 +22,6 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Held entries are tried again after heldRetry at first, doubling to hourly.
-const (
-	firstHeldRetry = time.Minute
-	lastHeldRetry  = time.Hour
-)
-
 // lateRemoval is the age from which a removal first looks whether the object was
 // published anew, also if it has only waited for its turn.
 const lateRemoval = time.Minute
@@ -385,29 +379,6 @@ func (s *Store) setAside(e *entry, err error) {
 	}
 	s.queue.conclude(e)
 	s.changed(e.key)
-}
-
-// retryHeld gives all held entries another try.
-func (s *Store) retryHeld() {
-	for _, e := range s.queue.heldEntries() {
-		s.readmit(e)
-	}
-}
-
-// readmit gives a held entry another try, unless somebody else has, or its key was
-// published or removed meanwhile: both have the key lock. What cannot be moved
-// stays held.
-func (s *Store) readmit(e *entry) {
-	unlock := s.keys.lock(e.key)
-	defer unlock()
-	if !s.queue.isHeld(e) {
-		return
-	}
-	if err := s.queue.moveHeld(e, false); err != nil {
-		s.quiet.warn("held object cannot be moved back", "key", e.key, "error", err)
-		return
-	}
-	s.queue.readmit(e)
 }
 
 // oneLine is an error's text for a status line.

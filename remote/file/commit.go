@@ -21,24 +21,34 @@ func (t *temporary) replace() error {
 
 // create gives the temporary its name unless an object has it: EEXIST.
 func (d *Dir) create(t *temporary, root int, key remote.Key) error {
-	err := d.claim(t)
-	switch {
-	case err == nil:
-		return nil
-	case t.arrived():
-		return nil
-	case !errors.Is(err, unix.EEXIST) || isThere(root, key):
-		return err
-	}
-	// Something is there and is no object. A folder stays; a link that leads
-	// nowhere or out of the root makes way, as it does for BitBake (ln -f).
-	// Two hosts that replace the same link at the same moment may both
-	// succeed, with whole content.
-	st, err := lstatAt(t.folder, t.base)
-	if err == nil && !isLink(&st) {
+	const tries = 10
+	var err error
+	for range tries {
+		err = d.claim(t)
+		switch {
+		case err == nil:
+			return nil
+		case t.arrived():
+			return nil
+		case !errors.Is(err, unix.EEXIST) || isThere(root, key):
+			return err
+		}
+		// Something is there and is no object. A folder stays; a link that leads
+		// nowhere or out of the root makes way, as it does for BitBake (ln -f).
+		// Two hosts that replace the same link at the same moment may both
+		// succeed, with whole content.
+		st, e := lstatAt(t.folder, t.base)
+		switch {
+		case errors.Is(e, unix.ENOENT), e == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
+			continue // it has gone, or come, just now
+		case e != nil:
+			return e
+		case isLink(&st):
+			return t.replace()
+		}
 		return unsupported("put", key, "something that is no file has this name on the remote: remove it there")
 	}
-	return t.replace()
+	return err
 }
 
 // claim takes the name if it is free, by the best means that the file system
