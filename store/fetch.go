@@ -347,6 +347,9 @@ func (s *Store) fetchedNothing(key string) error {
 // foundCorrupt makes what the remote has under a key a miss, until it is another.
 func (s *Store) foundCorrupt(key string, info remote.Info, err error) {
 	s.warn(key, "remote's object is corrupt, the next publish replaces it: "+oneLine(err))
+	if e := s.keepFolder(key); e != nil { // who publishes next may have seen it
+		s.quiet.warn("folder of a corrupt object not kept", "error", e)
+	}
 	info.Key = remote.Key(key)
 	s.names.setCorrupt(info, s.now())
 	s.changed(key)

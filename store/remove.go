@@ -18,12 +18,8 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	if s.opt.Unlink == UnlinkRefuse {
 		return nil, syscall.EPERM
 	}
-	// The folder outlives its last object, as it does on a disk: rm -r removes it
-	// next, and does not like to find it gone.
-	if dir := parent(key); dir != "" {
-		if err := s.withRoomFor(func() error { return os.MkdirAll(s.layout.scratch(dir), 0o775) }); err != nil {
-			return nil, err
-		}
+	if err := s.keepFolder(key); err != nil { // rm -r removes it next, and does not like to find it gone
+		return nil, err
 	}
 	unlock := s.keys.lock(key)
 	defer unlock()
@@ -54,6 +50,15 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	s.touches.forget(key)
 	s.ledger.note(Event{Kind: EventRemove, Key: key}, func(t *Stats) { t.Removed++ })
 	return e, nil
+}
+
+// keepFolder makes the folder of an object outlive that, as it does on a disk.
+func (s *Store) keepFolder(key string) error {
+	dir := parent(key)
+	if dir == "" {
+		return nil
+	}
+	return s.withRoomFor(func() error { return os.MkdirAll(s.layout.scratch(dir), 0o775) })
 }
 
 // cancelPublishes drops what is queued or held of a key and not on its way.
