@@ -113,12 +113,16 @@ func (f *feed) note(op byte, key remote.Key, size int64, t time.Time) {
 	if f == nil || f.mute() || !isObject(string(key)) {
 		return
 	}
-	if op == newsGone && f.index != nil {
+	at := t.UnixNano()
+	if f.index != nil {
 		f.mu.Lock()
-		f.remember(key, t.UnixNano())
+		if op == newsGone {
+			f.remember(key, at)
+		}
+		at = max(at, f.removed[key]) // what follows a removal is not before it
 		f.mu.Unlock()
 	}
-	f.journal.add(news{op, key, stamp{max(size, 0), t.UnixNano()}})
+	f.journal.add(news{op, key, stamp{max(size, 0), at}})
 }
 
 // remember keeps a removal. Called with mu held.

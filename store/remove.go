@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"syscall"
+	"time"
 
 	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
@@ -50,6 +51,19 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	s.touches.forget(key)
 	s.ledger.note(Event{Kind: EventRemove, Key: key}, func(t *Stats) { t.Removed++ })
 	return e, nil
+}
+
+// removalTime is the time of a removal that begins now, for those who are told of
+// it: not before what is known of the object, as the remote's clock is known to a
+// second only. What others publish before the removal has ended counts more.
+func (s *Store) removalTime(key string) time.Time {
+	now := s.remoteNow()
+	if s.index != nil {
+		if st, ok := s.index.at(remote.Key(key)); ok && st.mtime > now.UnixNano() {
+			return time.Unix(0, st.mtime)
+		}
+	}
+	return now
 }
 
 // keepFolder makes the folder of an object outlive that, as it does on a disk.

@@ -111,7 +111,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 		if e.newer = s.queue.isLate(e) && s.isNewer(ctx, e); e.newer {
 			return nil
 		}
-		e.begun = s.remoteNow()
+		e.begun = s.removalTime(e.key)
 		return s.guard.Delete(ctx, key)
 	}
 	path := s.queue.path(e, false)
@@ -195,9 +195,10 @@ func (s *Store) sent(e *entry) {
 	} else {
 		s.queue.bless(e.key + sstate.SideSig)
 		s.tellRemoval(e.key, e.size)
-		at := s.timeOfSent(e)
+		now := s.remoteNow()
+		at := s.timeOfSent(e, now)
 		s.noteOnRemote(remote.Info{Key: remote.Key(e.key), Size: e.size, ModTime: at})
-		s.feed.note(newsPut, remote.Key(e.key), e.size, s.remoteNow())
+		s.feed.note(newsPut, remote.Key(e.key), e.size, now)
 		s.ledger.note(Event{Kind: EventSend, Key: e.key, Bytes: e.size}, func(st *Stats) {
 			st.Sent.Objects++
 			st.Sent.Bytes += e.size
@@ -211,14 +212,14 @@ func (s *Store) sent(e *entry) {
 
 // timeOfSent is the remote's time of what an entry put there. What an earlier try
 // put, or another host long ago, has its own, and is touched if that is due.
-func (s *Store) timeOfSent(e *entry) time.Time {
+func (s *Store) timeOfSent(e *entry, now time.Time) time.Time {
 	if e.op == opCreate && (e.met || e.attempts > 0) {
 		if info, err := s.guard.Stat(s.ctx, remote.Key(e.key)); err == nil {
 			s.touches.want(e.key)
 			return info.ModTime
 		}
 	}
-	return s.remoteNow()
+	return now
 }
 
 // tellRemoval tells a removal that waits for a put or a touch of ours what that
