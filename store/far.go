@@ -108,14 +108,14 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		return err
 	}
 	s := r.s
-	before, begun := make([]localCopy, len(keys)), make([]time.Time, len(keys))
+	before := make([]localCopy, len(keys))
 	for i, key := range keys {
 		if err := s.touching.wait(ctx, string(key)); err != nil {
 			return remote.Ended(ctx, "store: delete", key)
 		}
 		before[i] = s.copyOf(key)
-		begun[i] = s.removalTime(string(key))
 	}
+	begun := s.removalTime()
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
@@ -126,7 +126,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 			continue
 		}
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
-		s.feed.note(newsGone, key, 0, begun[i])
+		s.feed.note(newsGone, key, 0, begun)
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err

@@ -61,6 +61,7 @@ type feed struct {
 	lacking  time.Time          // since when parts that are listed cannot be had, zero if all can
 	lacks    int                // how many this reading could not have
 	removed  map[remote.Key]int64
+	last     int64     // when the latest happened of what this host has put or touched, ns
 	listed   time.Time // when the last listing of all began
 	tried    time.Time // when one was started that was due
 	spoiltAt time.Time // when something could not be read last: one that began before is not enough
@@ -120,9 +121,23 @@ func (f *feed) note(op byte, key remote.Key, size int64, t time.Time) {
 			f.remember(key, at)
 		}
 		at = max(at, f.removed[key]) // what follows a removal is not before it
+		if op != newsGone {
+			f.last = max(f.last, at)
+		}
 		f.mu.Unlock()
 	}
 	f.journal.add(news{op, key, stamp{max(size, 0), at}})
+}
+
+// notBefore is t, or when the latest of what this host has told happened, if that is
+// later: the remote's clock is known to a second only, and better as time goes.
+func (f *feed) notBefore(t time.Time) time.Time {
+	if f == nil {
+		return t
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Unix(0, max(t.UnixNano(), f.last))
 }
 
 // remember keeps a removal. Called with mu held.

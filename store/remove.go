@@ -54,17 +54,8 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 }
 
 // removalTime is the time of a removal that begins now, for those who are told of
-// it: not before what is known of the object, as the remote's clock is known to a
-// second only. What others publish before the removal has ended counts more.
-func (s *Store) removalTime(key string) time.Time {
-	now := s.remoteNow()
-	if s.index != nil {
-		if st, ok := s.index.at(remote.Key(key)); ok && st.mtime > now.UnixNano() {
-			return time.Unix(0, st.mtime)
-		}
-	}
-	return now
-}
+// it. What others publish before it has ended counts more.
+func (s *Store) removalTime() time.Time { return s.feed.notBefore(s.remoteNow()) }
 
 // keepFolder makes the folder of an object outlive that, as it does on a disk.
 func (s *Store) keepFolder(key string) error {
