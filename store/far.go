@@ -115,7 +115,6 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		}
 		before[i] = s.copyOf(key)
 	}
-	begun := s.removalTime()
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
@@ -126,7 +125,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 			continue
 		}
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
-		s.feed.note(newsGone, key, 0, begun)
+		s.feed.note(newsGone, key, 0, s.removalTime())
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err
