@@ -27,7 +27,11 @@ type fetch struct {
 	key  string
 	done chan struct{}
 	err  error
-	in   *intake // of the goroutine that fetches
+
+	// Of the goroutine that fetches.
+	in     *intake
+	broken *stream // of a try before, whose readers have seen some of it
+	why    error   // it broke
 
 	// Guarded by fetches.mu.
 	overtaken bool          // the key was published or removed here since it began
@@ -215,6 +219,9 @@ func (s *Store) bring(ctx context.Context, f *fetch) error {
 		said = s.fetchFailed(f.key, info, err)
 	}
 	s.drop(f, err)
+	if f.broken != nil {
+		f.broken.end(f.why)
+	}
 	return said
 }
 
@@ -230,7 +237,7 @@ func (s *Store) tryTwice(ctx context.Context, f *fetch) (remote.Info, error) {
 		return info, err
 	}
 	if f.in != nil && !f.in.rewind() {
-		s.drop(f, err)
+		s.abandon(f, err)
 	}
 	return s.download(ctx, f)
 }

@@ -31,7 +31,7 @@ type intake struct {
 // takeIn verifies a body on its way into the cache.
 func (s *Store) takeIn(f *fetch, body io.Reader, info remote.Info) error {
 	if f.in != nil && !f.in.fits(info) {
-		s.drop(f, errOtherSize)
+		s.abandon(f, errOtherSize)
 	}
 	if f.in == nil {
 		in, err := s.newIntake(info)
@@ -125,19 +125,9 @@ func (s *Store) show(f *fetch, in *intake) {
 // promised, why.
 func (s *Store) drop(f *fetch, why error) {
 	in := f.in
-	if in == nil {
+	if in == nil || !s.withdraw(f) {
 		return
 	}
-	f.in = nil
-	in.file.Close() // it may be closed
-	if in.stream == nil {
-		os.Remove(in.path)
-		return
-	}
-	s.unseal(in)
-	s.fetches.mu.Lock()
-	f.stream, f.offered = nil, make(chan struct{})
-	s.fetches.mu.Unlock()
 	switch {
 	case in.right:
 		why = nil
@@ -145,6 +135,32 @@ func (s *Store) drop(f *fetch, why error) {
 		why = errOvertaken
 	}
 	in.stream.end(why)
+}
+
+// abandon ends the intake of a first try. Its readers are told after the second:
+// what they do then, such as a publish, must find what became of the object.
+func (s *Store) abandon(f *fetch, why error) {
+	in := f.in
+	if s.withdraw(f) {
+		f.broken, f.why = in.stream, why
+	}
+}
+
+// withdraw takes back an intake, so that nobody begins to read it any more. It
+// reports whether somebody may have begun.
+func (s *Store) withdraw(f *fetch) bool {
+	in := f.in
+	f.in = nil
+	in.file.Close() // it may be closed
+	if in.stream == nil {
+		os.Remove(in.path)
+		return false
+	}
+	s.unseal(in)
+	s.fetches.mu.Lock()
+	defer s.fetches.mu.Unlock()
+	f.stream, f.offered = nil, make(chan struct{})
+	return true
 }
 
 // fits reports whether an object can be taken in by this intake: its readers

@@ -325,3 +325,25 @@ func TestBrokenStreamOvertaken(t *testing.T) {
 	}
 	r.wantContent(r.key, string(packed(t, "published here")))
 }
+
+// TestBrokenStreamIsAMiss: who is told that an object is broken finds it gone when
+// he looks, and his publish replaces it.
+func TestBrokenStreamIsAMiss(t *testing.T) {
+	for i := range 8 {
+		r := newStreamRig(t, true, nil)
+		r.river.spoil(spoiling{wrong: streamed - 1, end: -1}, spoiling{wrong: streamed - 1, end: -1})
+		r.river.let(1 << 20)
+		o := r.opened()
+		if _, err := read(o, 0, 10).result(t); err != nil {
+			t.Fatal(err)
+		}
+		end := read(o, int64(len(r.content))-10, 10)
+		r.river.let(open)
+		if _, err := end.result(t); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("read of the end = %v, want %v", err, syscall.EIO)
+		}
+		if e, err := r.lookupObject(t.Context(), r.key); !errors.Is(err, syscall.ENOENT) {
+			t.Fatalf("try %d: lookup = %+v, %v, want %v", i, e, err, syscall.ENOENT)
+		}
+	}
+}
