@@ -115,6 +115,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		}
 		before[i] = s.copyOf(key)
 	}
+	begun := s.remoteNow() // what others publish before all of it has ended counts more
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
@@ -125,7 +126,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 			continue
 		}
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
-		s.feed.note(newsGone, key, 0, s.removalTime())
+		s.feed.note(newsGone, key, 0, begun)
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err

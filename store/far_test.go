@@ -302,7 +302,7 @@ func TestRelearnedBeforePublish(t *testing.T) {
 	late.armed.Store(true)
 	go func() {
 		defer close(done)
-		r.relearn(context.Background(), remote.Key(key))
+		_ = r.relearn(context.Background(), remote.Key(key))
 	}()
 	<-late.asked
 	r.mustPublish(key, "content")

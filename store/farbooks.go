@@ -35,7 +35,7 @@ func (s *Store) settle(ctx context.Context, key remote.Key, before localCopy, no
 	unlock := s.keys.lock(name)
 	if s.copyOf(key) != before || before.ours {
 		unlock()
-		s.relearn(ctx, key)
+		_ = s.relearn(ctx, key) // whoever opens it finds out
 		return
 	}
 	note()
@@ -49,10 +49,10 @@ func (s *Store) settle(ctx context.Context, key remote.Key, before localCopy, no
 
 // relearn asks the remote what it has under a key. What we send meanwhile waits
 // until that is noted; what is on its way is noted when it is there.
-func (s *Store) relearn(ctx context.Context, key remote.Key) {
+func (s *Store) relearn(ctx context.Context, key remote.Key) error {
 	end, err := s.touching.turn(ctx, string(key))
 	if err != nil {
-		return // whoever opens it finds out
+		return err
 	}
 	if !s.queue.pending(string(key)) {
 		var info remote.Info
@@ -68,12 +68,13 @@ func (s *Store) relearn(ctx context.Context, key remote.Key) {
 	if err == nil {
 		s.changed(string(key))
 	}
+	return err
 }
 
 // doubt acts on a change that failed because the index was wrong.
 func (s *Store) doubt(ctx context.Context, key remote.Key, err error) {
 	if errors.Is(err, remote.ErrNotExist) || errors.Is(err, remote.ErrExist) {
-		s.relearn(ctx, key)
+		_ = s.relearn(ctx, key)
 	}
 }
 

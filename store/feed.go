@@ -32,6 +32,10 @@ import (
 // differently from its answers by more than 45 s. A bundle names the parts it
 // holds; it replaces none. What cannot be read makes a listing of all due.
 //
+// News count by when they happened, as each host knows the remote's clock: to
+// some seconds. Where an object came and went within that the remote is asked
+// (feedunsure.go).
+//
 // # What it does not tell
 //
 // Other tools write no parts, nor do older versions and commands that work on
@@ -43,7 +47,8 @@ type feed struct {
 	guard    *remote.Guard
 	index    *index // nil: nothing is read
 	journal  *journal
-	mute     func() bool // it may not tell
+	mute     func() bool                                     // it may not tell
+	ask      func(ctx context.Context, key remote.Key) error // has the remote tell the index of an object
 	now      func() time.Time
 	farNow   func() (time.Time, bool)
 	warn     func(msg string, args ...any)
@@ -61,12 +66,13 @@ type feed struct {
 	lacking  time.Time          // since when parts that are listed cannot be had, zero if all can
 	lacks    int                // how many this reading could not have
 	removed  map[remote.Key]int64
-	last     int64     // when the latest happened of what this host has put or touched, ns
-	listed   time.Time // when the last listing of all began
-	tried    time.Time // when one was started that was due
-	spoiltAt time.Time // when something could not be read last: one that began before is not enough
-	relisted bool      // it is running
-	refused  string    // why the feed cannot be read
+	unsure   map[remote.Key]bool // of which the remote is to be asked
+	asking   bool                // it is asked
+	listed   time.Time           // when the last listing of all began
+	tried    time.Time           // when one was started that was due
+	spoiltAt time.Time           // when something could not be read last: one that began before is not enough
+	relisted bool                // it is running
+	refused  string              // why the feed cannot be read
 	counts   FeedCounts
 }
 
@@ -99,10 +105,10 @@ func (s *Store) openFeed() {
 	}
 	spread := 0.8 + 0.4*rand.Float64() // hosts that began together must not list together
 	s.feed = &feed{
-		guard: s.guard, index: s.index, journal: j, mute: s.readOnly, now: s.now, farNow: s.farNow, warn: s.quiet.warn,
+		guard: s.guard, index: s.index, journal: j, mute: s.readOnly, ask: s.hearRemote, now: s.now, farNow: s.farNow, warn: s.quiet.warn,
 		interval: s.opt.Refresh / 2, relist: time.Duration(float64(s.opt.Relist) * spread),
 		reading: make(chan struct{}, 1), telling: make(chan struct{}, 1),
-		seen: map[slot]map[uint64]bool{}, waits: map[slot]time.Time{}, removed: map[remote.Key]int64{},
+		seen: map[slot]map[uint64]bool{}, waits: map[slot]time.Time{}, removed: map[remote.Key]int64{}, unsure: map[remote.Key]bool{},
 	}
 	if s.index != nil {
 		s.index.feed = s.feed
@@ -114,30 +120,12 @@ func (f *feed) note(op byte, key remote.Key, size int64, t time.Time) {
 	if f == nil || f.mute() || !isObject(string(key)) {
 		return
 	}
-	at := t.UnixNano()
-	if f.index != nil {
+	if op == newsGone && f.index != nil {
 		f.mu.Lock()
-		if op == newsGone {
-			f.remember(key, at)
-		}
-		at = max(at, f.removed[key]) // what follows a removal is not before it
-		if op != newsGone {
-			f.last = max(f.last, at)
-		}
+		f.remember(key, t.UnixNano())
 		f.mu.Unlock()
 	}
-	f.journal.add(news{op, key, stamp{max(size, 0), at}})
-}
-
-// notBefore is t, or when the latest of what this host has told happened, if that is
-// later: the remote's clock is known to a second only, and better as time goes.
-func (f *feed) notBefore(t time.Time) time.Time {
-	if f == nil {
-		return t
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return time.Unix(0, max(t.UnixNano(), f.last))
+	f.journal.add(news{op, key, stamp{max(size, 0), t.UnixNano()}})
 }
 
 // remember keeps a removal. Called with mu held.

@@ -95,6 +95,7 @@ func TestFeedTellsOthers(t *testing.T) {
 	s.mem.Set(remote.Key(kept), []byte("x"))
 	a, b := s.host(0, nil), s.host(0, nil)
 	b.wantContent(gone, "x")
+	s.c.add(time.Minute)
 	made := testKey(3, "package")
 	a.mustPublish(made, "made")
 	if err := a.Unlink(context.Background(), gone); err != nil {
@@ -246,16 +247,16 @@ func TestFeedOrder(t *testing.T) {
 	now, at := s.c.now(), slotAt(s.c.now())
 	stampAt := func(d time.Duration) stamp { return stamp{1, now.Add(d).UnixNano()} }
 	anew, gone := remote.Key(testKey(1, "package")), remote.Key(testKey(2, "package"))
-	s.part(at, 1, news{newsPut, anew, stampAt(2 * time.Second)})
-	s.part(at, 2, news{newsGone, gone, stampAt(2 * time.Second)})
+	s.part(at, 1, news{newsPut, anew, stampAt(20 * time.Second)})
+	s.part(at, 2, news{newsGone, gone, stampAt(20 * time.Second)})
 	s.hears(b)
-	s.part(at, 3, news{newsGone, anew, stampAt(time.Second)}, news{newsPut, gone, stampAt(time.Second)},
-		news{newsTouched, gone, stampAt(3 * time.Second)})
+	s.part(at, 3, news{newsGone, anew, stampAt(10 * time.Second)}, news{newsPut, gone, stampAt(10 * time.Second)},
+		news{newsTouched, gone, stampAt(30 * time.Second)})
 	s.hears(b)
 	b.wantHas(string(anew), true)
 	b.wantHas(string(gone), false)
-	s.part(at, 4, news{newsPut, gone, stampAt(4 * time.Second)})
-	s.part(at, 5, news{newsPut, gone, stampAt(4 * time.Second)}) // twice
+	s.part(at, 4, news{newsPut, gone, stampAt(40 * time.Second)})
+	s.part(at, 5, news{newsPut, gone, stampAt(40 * time.Second)}) // twice
 	s.hears(b)
 	b.wantHas(string(gone), true)
 	if n := b.Status().Index.Objects; n != 2 {
@@ -348,6 +349,7 @@ func TestFeedDropIsDoubted(t *testing.T) {
 	}
 	b := s.host(0, nil)
 	var all []news
+	s.c.add(time.Minute)
 	for i := range n {
 		b.wantContent(testKey(i, "package"), "x")
 		all = append(all, news{newsGone, remote.Key(testKey(i, "package")), stamp{0, s.c.now().UnixNano()}})

@@ -55,6 +55,7 @@ func (f *feed) read(ctx context.Context) error {
 			f.passed(s)
 		}
 	}
+	f.settle()
 	f.mu.Lock()
 	f.refused = ""
 	f.forget(now)

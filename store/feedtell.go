@@ -151,14 +151,25 @@ func (f *feed) apply(all []news) int {
 	for _, n := range all {
 		if n.op == newsGone {
 			f.remember(n.key, n.mtime)
-		} else if n.mtime < f.removed[n.key] {
-			continue // it was removed after that
+		} else if gone, ok := f.removed[n.key]; ok {
+			if isBlurred(n.mtime, gone) {
+				f.doubt(n.key)
+			}
+			if n.mtime < gone {
+				continue // it was removed after that
+			}
 		}
 		fresh = append(fresh, n)
 	}
 	f.mu.Unlock()
-	if f.index != nil {
-		f.index.hear(fresh)
+	if f.index == nil {
+		return n
+	}
+	unsure := f.index.hear(fresh)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range unsure {
+		f.doubt(key)
 	}
 	return n
 }

@@ -10,15 +10,21 @@ import (
 // hear takes over what other hosts did, as their feed tells it. News may come
 // late, twice and out of order: what is known to be newer stays. What is wrong
 // all the same ends as it does after a listing: what is gone becomes ENOENT when
-// it is opened.
-func (x *index) hear(all []news) {
+// it is opened. Objects of which it cannot be said whether they were removed
+// before or after they came stay, and are returned.
+func (x *index) hear(all []news) (unsure []remote.Key) {
 	const atOnce = 256 // lookups go on in between
 	var d delta
 	for some := range slices.Chunk(all, atOnce) {
 		x.mu.Lock()
 		diff := int64(0)
 		for i := range some {
-			diff += x.hearOne(&some[i], &d)
+			n := &some[i]
+			if n.op == newsGone && x.isBlurred(n) {
+				unsure = append(unsure, n.key)
+				continue
+			}
+			diff += x.hearOne(n, &d)
 		}
 		x.account(diff)
 		x.mu.Unlock()
@@ -26,6 +32,18 @@ func (x *index) hear(all []news) {
 	if len(d.added)+len(d.removed)+len(d.resized) > 0 {
 		x.onDelta(d)
 	}
+	return unsure
+}
+
+// isBlurred reports whether an object is known of about the time that it was
+// removed. Called with mu held.
+func (x *index) isBlurred(n *news) bool {
+	p, ok := placeOf(n.key)
+	if !ok || x.shards[p.shard] == nil {
+		return false
+	}
+	was, found := x.shards[p.shard].content.find(p)
+	return found && isBlurred(was.mtime, n.mtime)
 }
 
 // hearOne returns by how much the number of objects changed. Called with mu

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"syscall"
-	"time"
 
 	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
@@ -53,9 +52,6 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	return e, nil
 }
 
-// removalTime is the time of a removal that has ended, for those who are told of it.
-func (s *Store) removalTime() time.Time { return s.feed.notBefore(s.remoteNow()) }
-
 // keepFolder makes the folder of an object outlive that, as it does on a disk.
 func (s *Store) keepFolder(key string) error {
 	dir := parent(key)
@@ -90,7 +86,7 @@ func (s *Store) removalSent(e *entry) {
 	if s.queue.unsent(e.key) == 0 {
 		if !e.newer {
 			s.noteGone(e.key)
-			s.feed.note(newsGone, remote.Key(e.key), 0, s.removalTime())
+			s.feed.note(newsGone, remote.Key(e.key), 0, e.begun)
 		}
 		failpoint.Pass("remove.sent")
 		s.unwhiteout(e.key)
