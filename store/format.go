@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Versions of what is kept in a cache directory. What can be found out again
@@ -86,6 +88,9 @@ func (l layout) notACache(why string) error {
 // nothing where a cache keeps what is not its own: what is in fetch/ would be
 // removed, and what is in queue/ sent to whatever remote this is.
 func (l layout) checkUnmarked() error {
+	if outer := l.outer(); outer != "" {
+		return fmt.Errorf("cache %s would be inside the cache %s, which may remove what it does not know: give another --cache-dir", l.dir, outer)
+	}
 	for _, part := range []string{"queue", "pinned", "removed", "scratch", "fetch"} {
 		found := ""
 		_ = filepath.WalkDir(l.path(part), func(path string, d os.DirEntry, err error) error {
@@ -100,6 +105,23 @@ func (l layout) checkUnmarked() error {
 		}
 	}
 	return errNoFormat
+}
+
+// outer is a cache that this directory is in, "" if there is none.
+func (l layout) outer() string {
+	for dir := filepath.Dir(l.dir); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		f, err := os.OpenFile(dir+"/format", os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe, perhaps
+		if err != nil {
+			continue
+		}
+		start := make([]byte, len(formatName))
+		_, err = io.ReadFull(f, start)
+		f.Close()
+		if err == nil && string(start) == formatName {
+			return dir
+		}
+	}
+	return ""
 }
 
 func (l layout) writeFormat(id identity) error {

@@ -76,6 +76,32 @@ func TestFormatRefused(t *testing.T) {
 	}
 }
 
+// TestCacheInACache: a new cache is not made where another may remove it.
+func TestCacheInACache(t *testing.T) {
+	outer := layout{t.TempDir()}
+	outer.put(t, "format", "sstatefs cache 2\nremote memory\n")
+	for _, dir := range []string{"inner", "fetch/inner", "objects/a/b/c"} {
+		inner := layout{outer.path(dir)}
+		if err := os.MkdirAll(inner.dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{Dir: inner.dir, Remote: remotetest.NewMemory()})
+		if err == nil || !strings.Contains(err.Error(), "inside the cache "+outer.dir) {
+			t.Errorf("%s: Open = %v, want it to name the cache around it", dir, err)
+		}
+		if left, err := os.ReadDir(inner.dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: it left %v, %v", dir, left, err)
+		}
+	}
+	other := layout{outer.dir + "-beside"}
+	outer.put(t, "made/format", "sstatefs cache 2\nremote memory\n") // of before this was refused
+	for _, dir := range []string{other.dir, outer.path("made")} {
+		if _, err := Recall(dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 // TestFormatOfOthers opens directories that hold nothing to lose.
 func TestFormatOfOthers(t *testing.T) {
 	for name, files := range map[string][]string{
