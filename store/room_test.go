@@ -218,3 +218,47 @@ func TestRemovalThatFails(t *testing.T) {
 		})
 	}
 }
+
+// A trim for the quota waits until the cache is counted; when the disk gets full
+// meanwhile it trims for that.
+func TestFreeSpaceIsKeptWhileCounting(t *testing.T) {
+	const size = 1000
+	var c clock
+	c.add(time.Hour)
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Now, o.CacheSize = c.now, 100*size })
+	keys := warmKeys(r, 10, size)
+	for _, key := range keys {
+		r.wantContent(key, r.content(key))
+	}
+	<-r.usage.complete
+	r.usage = newUsage()
+	r.usage.before = &Count{Objects: 200, Bytes: 200 * size} // more than may be, if that is true
+	disk := func(free int64) {
+		r.free.mu.Lock()
+		defer r.free.mu.Unlock()
+		r.free.bytes, r.free.total, r.free.at = free, 1<<40, c.now()
+	}
+	here := func() (n int) {
+		for _, key := range keys {
+			if localID(r.layout.object(key)) != (FileID{}) {
+				n++
+			}
+		}
+		return n
+	}
+	disk(1 << 39)
+	round, _ := r.trimBehind(0)
+	time.Sleep(3 * countingPause / 2)
+	if n := here(); n != len(keys) {
+		t.Errorf("%d of %d objects are left by a trim for a count that is not known", n, len(keys))
+	}
+	disk(r.minFree() - size/2)
+	select {
+	case <-round:
+	case <-time.After(10 * countingPause):
+		t.Error("the trim waits for the count")
+	}
+	if n := here(); n == len(keys) || r.usage.isComplete() {
+		t.Errorf("%d of %d objects are left on a disk that is full", n, len(keys))
+	}
+}
