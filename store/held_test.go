@@ -1,12 +1,10 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -77,31 +75,5 @@ func TestWithFoldersSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	if err := linkInto(filepath.Join(dir, "gone"), filepath.Join(dir, "a/b/c")); !os.IsNotExist(err) {
 		t.Errorf("linkInto of what is not there = %v, want %v", err, os.ErrNotExist)
-	}
-}
-
-// TestHeldCountsForTheQueue: what the remote refuses takes room as what waits does.
-func TestHeldCountsForTheQueue(t *testing.T) {
-	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish, o.QueueSize = PublishQueue, 100 })
-	keys := r.hold(5) // of 9 bytes
-	key := testKey(9, "package")
-	tmp := r.scratchFile(key, string(make([]byte, 60)))
-	if _, err := r.Link(t.Context(), tmp, key); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("publish beyond what may wait = %v, want %v", err, syscall.ENOSPC)
-	}
-	if q := r.Status().Queue; q.HeldBytes != 45 || q.Bytes != 0 {
-		t.Errorf("status: %d bytes held, %d wait, want 45 and 0", q.HeldBytes, q.Bytes)
-	}
-	if err := r.Unlink(t.Context(), keys[0]); err != nil {
-		t.Fatal(err)
-	}
-	r.mem.Fail("put", nil)
-	r.retryHeld()
-	r.flush()
-	if n := r.queue.kept(); n != 0 {
-		t.Errorf("%d bytes are kept when all is sent", n)
-	}
-	if _, err := r.Link(t.Context(), tmp, key); err != nil {
-		t.Errorf("publish when there is room: %v", err)
 	}
 }

@@ -124,8 +124,8 @@ func (s *Store) roomInQueue(p publishing, size int64) error {
 	if !p.name.IsArchive() || s.readOnly() || p.force {
 		return nil
 	}
-	if kept := s.queue.kept(); kept+size > s.opt.QueueSize {
-		s.warn(p.key, fmt.Sprintf("queue is full (%d bytes wait for the remote): not published", kept))
+	if queued := s.queue.size(); queued+size > s.opt.QueueSize {
+		s.warn(p.key, fmt.Sprintf("queue is full (%d bytes wait for the remote): not published", queued))
 		return syscall.ENOSPC
 	}
 	return nil

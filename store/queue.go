@@ -69,15 +69,14 @@ type queue struct {
 	now    func() time.Time
 	wake   chan struct{} // buffered by one: something may be ready
 
-	mu        sync.Mutex
-	seq       uint64                   // the last number given to an entry or a folder
-	shared    map[string]*sharedFolder // by kind, where new entries go
-	chains    map[string][]*entry      // per key, oldest first; without held ones
-	held      map[uint64]*entry
-	heldBy    map[string]int // number of held entries per key
-	heldBytes int64          // bytes of the held ones
-	ready     readyHeap      // heads of chains that wait for a try
-	hidden    map[uint64]int // names of an inode that are not in the mount
+	mu     sync.Mutex
+	seq    uint64                   // the last number given to an entry or a folder
+	shared map[string]*sharedFolder // by kind, where new entries go
+	chains map[string][]*entry      // per key, oldest first; without held ones
+	held   map[uint64]*entry
+	heldBy map[string]int // number of held entries per key
+	ready  readyHeap      // heads of chains that wait for a try
+	hidden map[uint64]int // names of an inode that are not in the mount
 	// changing are the inodes whose names in the queue come or go just now:
 	// hidden and the file system do not agree on them. changes counts these
 	// changes, for 1,024 groups of inodes.
@@ -291,14 +290,6 @@ func (q *queue) size() int64 {
 	return q.bytes
 }
 
-// kept is what nothing but the remote can make room of, in bytes: what is to be sent,
-// and what is held.
-func (q *queue) kept() int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.bytes + q.heldBytes
-}
-
 // unsent is the number of entries of a key that are not on their way.
 func (q *queue) unsent(key string) int {
 	q.mu.Lock()
@@ -351,6 +342,21 @@ func (q *queue) cancel(key string) []*entry {
 	return out
 }
 
+// cancelHeld takes out the held entries of a key and returns them, to be erased.
+func (q *queue) cancelHeld(key string) []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*entry
+	for _, e := range q.held {
+		if e.key == key {
+			q.unhold(e)
+			q.hide(e.ino, -1)
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // hurry lets all entries be tried at once and returns what is in the queue.
 func (q *queue) hurry() []*entry {
 	q.mu.Lock()
@@ -371,7 +377,7 @@ func (q *queue) hurry() []*entry {
 func (q *queue) status() QueueStatus {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := QueueStatus{Objects: q.count, Bytes: q.bytes, Held: int64(len(q.held)), HeldBytes: q.heldBytes}
+	s := QueueStatus{Objects: q.count, Bytes: q.bytes, Held: int64(len(q.held))}
 	var oldest time.Time
 	for _, chain := range q.chains {
 		for _, e := range chain {

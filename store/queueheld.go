@@ -45,7 +45,6 @@ func (q *queue) hold(e *entry, reason string) bool {
 	e.attempts++
 	q.held[e.seq] = e
 	q.heldBy[e.key]++
-	q.heldBytes += e.size
 	q.answer(e)
 	return true
 }
@@ -53,7 +52,6 @@ func (q *queue) hold(e *entry, reason string) bool {
 // unhold takes an entry out of the held ones. Called with mu held.
 func (q *queue) unhold(e *entry) {
 	delete(q.held, e.seq)
-	q.heldBytes -= e.size
 	if q.heldBy[e.key]--; q.heldBy[e.key] <= 0 {
 		delete(q.heldBy, e.key)
 	}
@@ -63,21 +61,6 @@ func (q *queue) heldCount() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.held)
-}
-
-// cancelHeld takes out the held entries of a key and returns them, to be erased.
-func (q *queue) cancelHeld(key string) []*entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var out []*entry
-	for _, e := range q.held {
-		if e.key == key {
-			q.unhold(e)
-			q.hide(e.ino, -1)
-			out = append(out, e)
-		}
-	}
-	return out
 }
 
 // withdraw takes out the entries of a key that have this file, and returns those

@@ -70,9 +70,8 @@ type QueueStatus struct {
 	Bytes         int64   `json:"bytes"`          // of the publishes among them
 	OldestSeconds float64 `json:"oldest_seconds"` // age of the oldest, 0 when empty
 	Held          int64   `json:"held"`           // refused by the remote, tried again hourly
-	HeldBytes     int64   `json:"held_bytes"`     // of the publishes among them
 	HeldReason    string  `json:"held_reason,omitempty"`
-	LimitBytes    int64   `json:"limit_bytes"`          // of what waits and what is held
+	LimitBytes    int64   `json:"limit_bytes"`
 	Failed        int64   `json:"failed"`               // objects set aside as damaged
 	LastErr       string  `json:"last_error,omitempty"` // of the last failed send, until one succeeds
 }

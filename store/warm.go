@@ -150,7 +150,7 @@ func (w *warming) reserve(size int64) bool {
 	waits := max(0, w.coming-w.s.free.coming.Load()) // of ours, for its turn
 	if need := w.s.excess(waits + size); need > 0 {
 		slack := w.s.slack()
-		others := w.s.usage.get().Bytes - (w.taken - w.coming) - w.s.queue.kept()
+		others := w.s.usage.get().Bytes - (w.taken - w.coming) - w.s.queue.size()
 		w.result.Full = w.result.Full || need+slack > others
 	}
 	if w.result.Full {
