@@ -115,7 +115,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		}
 		before[i] = s.copyOf(key)
 	}
-	begun := s.remoteNow() // what others publish before all of it has ended counts more
+	begun := s.now() // what others publish before all of it has ended counts more
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
@@ -125,8 +125,8 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 		if failed[key] || !key.IsObject() {
 			continue
 		}
+		s.feed.noteGone(key, begun.Add(s.clockOffset()))
 		s.settle(ctx, key, before[i], func() { s.noteGone(string(key)) })
-		s.feed.note(newsGone, key, 0, begun)
 		s.ledger.note(Event{Kind: EventRemove, Key: string(key)}, func(t *Stats) { t.Removed++ })
 	}
 	return err

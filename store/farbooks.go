@@ -56,9 +56,13 @@ func (s *Store) relearn(ctx context.Context, key remote.Key) error {
 	}
 	if !s.queue.pending(string(key)) {
 		var info remote.Info
+		before := s.known(key)
 		switch info, err = s.guard.Stat(ctx, key); {
 		case err == nil:
 			s.noteOnRemote(info)
+		case errors.Is(err, remote.ErrNotExist) && s.known(key) != before: // heard of meanwhile
+			s.feed.wonder(key)
+			err = nil
 		case errors.Is(err, remote.ErrNotExist):
 			s.noteGone(string(key))
 			err = nil
@@ -69,6 +73,14 @@ func (s *Store) relearn(ctx context.Context, key remote.Key) error {
 		s.changed(string(key))
 	}
 	return err
+}
+
+// known is what the index, if there is one, knows of an object.
+func (s *Store) known(key remote.Key) (st stamp) {
+	if s.index != nil {
+		st, _ = s.index.at(key)
+	}
+	return st
 }
 
 // doubt acts on a change that failed because the index was wrong.

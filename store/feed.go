@@ -120,12 +120,32 @@ func (f *feed) note(op byte, key remote.Key, size int64, t time.Time) {
 	if f == nil || f.mute() || !isObject(string(key)) {
 		return
 	}
-	if op == newsGone && f.index != nil {
+	at := t.UnixNano()
+	if f.index != nil {
 		f.mu.Lock()
-		f.remember(key, t.UnixNano())
+		at = max(at, f.removed[key]) // what follows a removal is not before it
 		f.mu.Unlock()
 	}
-	f.journal.add(news{op, key, stamp{max(size, 0), t.UnixNano()}})
+	f.journal.add(news{op, key, stamp{max(size, 0), at}})
+}
+
+// noteGone is note for a removal that began at t. It is called before the index
+// forgets the object: one that is known from about that time or later was perhaps
+// heard of while it was under way, and the remote is asked.
+func (f *feed) noteGone(key remote.Key, t time.Time) {
+	if f == nil || f.mute() || !isObject(string(key)) {
+		return
+	}
+	if at := t.UnixNano(); f.index != nil {
+		st, known := f.index.at(key)
+		f.mu.Lock()
+		f.remember(key, at)
+		if known && st.mtime >= at-int64(feedBlur) {
+			f.doubt(key)
+		}
+		f.mu.Unlock()
+	}
+	f.note(newsGone, key, 0, t)
 }
 
 // remember keeps a removal. Called with mu held.

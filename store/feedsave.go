@@ -29,7 +29,7 @@ func (f *feed) position() feedPosition {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := feedPosition{f.valid, f.from, f.listed}
-	if f.isSpoilt() {
+	if f.isSpoilt() || f.asking || len(f.unsure) > 0 {
 		p.listed = time.Time{} // the next daemon lists before it relies on what is saved
 	}
 	return p

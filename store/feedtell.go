@@ -149,15 +149,15 @@ func (f *feed) apply(all []news) int {
 	f.mu.Lock()
 	n, fresh := len(all), all[:0]
 	for _, n := range all {
-		if n.op == newsGone {
+		switch gone := f.removed[n.key]; {
+		case n.op == newsGone:
 			f.remember(n.key, n.mtime)
-		} else if gone, ok := f.removed[n.key]; ok {
-			if isBlurred(n.mtime, gone) {
-				f.doubt(n.key)
+		case isBlurred(n.mtime, gone):
+			if f.doubt(n.key) && n.mtime < gone {
+				continue // the remote will tell
 			}
-			if n.mtime < gone {
-				continue // it was removed after that
-			}
+		case n.mtime < gone:
+			continue // it was removed after that
 		}
 		fresh = append(fresh, n)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sstatefs/remote"
@@ -20,16 +21,28 @@ const mostUnsure = 1 << 12
 // came first.
 func isBlurred(a, b int64) bool { return max(a, b)-min(a, b) <= int64(feedBlur) }
 
-// doubt notes an object that came and was removed at about the same time. Called
-// with mu held.
-func (f *feed) doubt(key remote.Key) {
+// doubt notes an object that came and was removed at about the same time, if there
+// is room. Called with mu held.
+func (f *feed) doubt(key remote.Key) bool {
 	if len(f.unsure) < mostUnsure {
 		f.unsure[key] = true
 	}
+	return f.unsure[key]
+}
+
+// wonder is doubt for who has not the lock. A nil feed asks nobody.
+func (f *feed) wonder(key remote.Key) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.doubt(key)
 }
 
 // settle asks the remote of what is unsure, unless somebody does. What it does not
-// answer now waits for the next reading.
+// answer now waits for the next reading; what it refuses to tell is left to whoever
+// opens it.
 func (f *feed) settle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -39,10 +52,14 @@ func (f *feed) settle() {
 	f.asking = true
 	f.index.spawn(func(ctx context.Context) {
 		for key, ok := f.nextUnsure(); ok; key, ok = f.nextUnsure() {
-			if err := f.ask(ctx, key); err != nil {
-				if ctx.Err() == nil {
-					f.warn("change feed: not known whether an object is there, will be asked again", "error", err)
-				}
+			err := f.ask(ctx, key)
+			if err == nil {
+				continue
+			}
+			if ctx.Err() == nil {
+				f.warn("change feed: not known whether an object is there", "error", err)
+			}
+			if ctx.Err() != nil || errors.Is(err, remote.ErrUnavailable) {
 				f.mu.Lock()
 				f.doubt(key)
 				f.asking = false

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,36 +81,145 @@ func (d slowDelete) Delete(ctx context.Context, keys ...remote.Key) error {
 }
 
 // TestFeedPublishDuringRemoval: what another host publishes anew before a removal is
-// answered stays for all.
+// answered stays for all, whenever that host hears of it.
 func TestFeedPublishDuringRemoval(t *testing.T) {
+	for _, how := range []string{"heard later", "heard meanwhile"} {
+		for _, by := range []string{"clean", "rm"} {
+			t.Run(how+", "+by, func(t *testing.T) {
+				s := newFeedSite(t)
+				key := testKey(1, "package")
+				s.mem.Set(remote.Key(key), []byte("old"))
+				b, c := s.host(0, nil), s.host(0, nil)
+				var a *rig
+				a = s.host(0, func(o *Options) {
+					o.Remote = slowDelete{o.Remote.(feedFar), func() {
+						s.c.add(10 * time.Second)
+						if err := b.relearn(t.Context(), remote.Key(key)); err != nil {
+							t.Error(err)
+						}
+						b.mustPublish(key, "anew")
+						b.flush()
+						if how == "heard meanwhile" {
+							b.tell()
+							s.hears(a)
+						}
+						s.c.add(20 * time.Second)
+					}}
+				})
+				s.c.add(10 * time.Second)
+				if by == "rm" {
+					if err := a.Unlink(t.Context(), key); err != nil {
+						t.Fatal(err)
+					}
+					a.flush()
+				} else if err := a.Shared().Delete(t.Context(), remote.Key(key)); err != nil {
+					t.Fatal(err)
+				}
+				a.tell()
+				if how == "heard later" {
+					b.tell()
+				}
+				for range 2 {
+					for _, r := range []*rig{a, b, c} {
+						s.hears(r)
+					}
+				}
+				for _, r := range []*rig{a, b, c} {
+					eventually(t, "all have it", func() bool { return r.has(key) })
+				}
+			})
+		}
+	}
+}
+
+// movingClock is a remote whose clock is known better after a while.
+type movingClock struct {
+	slowDelete
+	ahead *atomic.Int64
+}
+
+func (m movingClock) Offset() (time.Duration, bool) { return time.Duration(m.ahead.Load()), true }
+
+// TestFeedClockBecomesKnown: the answer to a removal may be the first that tells the
+// remote's time.
+func TestFeedClockBecomesKnown(t *testing.T) {
 	s := newFeedSite(t)
 	key := testKey(1, "package")
 	s.mem.Set(remote.Key(key), []byte("old"))
-	b, c := s.host(0, nil), s.host(0, nil)
+	c := s.host(0, nil)
+	var ahead atomic.Int64
 	a := s.host(0, func(o *Options) {
-		o.Remote = slowDelete{o.Remote.(feedFar), func() {
-			s.c.add(10 * time.Second)
-			if err := b.relearn(t.Context(), remote.Key(key)); err != nil {
-				t.Error(err)
-			}
-			b.mustPublish(key, "anew")
-			b.flush()
-			s.c.add(20 * time.Second)
-		}}
+		o.Remote = movingClock{slowDelete{o.Remote.(feedFar), func() { ahead.Store(0) }}, &ahead}
 	})
 	s.c.add(10 * time.Second)
+	ahead.Store(int64(time.Minute))
 	if err := a.Shared().Delete(t.Context(), remote.Key(key)); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []*rig{a, b} {
-		r.tell()
+	a.tell()
+	s.c.add(20 * time.Second)
+	a.mustPublish(key, "anew")
+	a.flush()
+	a.tell()
+	s.hears(c)
+	c.wantHas(key, true)
+}
+
+// TestFeedUnsureSurvivesRemount: what was not asked of the remote in time is found by
+// the next daemon.
+func TestFeedUnsureSurvivesRemount(t *testing.T) {
+	s := newFeedSite(t)
+	key := remote.Key(testKey(1, "package"))
+	b := s.host(0, nil)
+	now := s.c.now()
+	s.part(slotAt(now), 1, news{newsGone, key, stamp{0, now.UnixNano()}})
+	s.hears(b)
+	s.part(slotAt(now), 2, news{newsPut, key, stamp{1, now.Add(-time.Second).UnixNano()}})
+	s.mem.Fail("stat", remote.ErrUnavailable)
+	for range 10 { // until nobody looks there any more
+		s.hears(b)
 	}
-	for range 2 {
-		for _, r := range []*rig{a, b, c} {
-			s.hears(r)
-		}
+	b.wantHas(string(key), false)
+	b.close()
+	s.mem.Fail("stat", nil)
+	b.open()
+	eventually(t, "it is found", func() bool { return b.has(string(key)) })
+}
+
+// TestFeedUnsureIsBounded: what there is no room to ask of is taken for there.
+func TestFeedUnsureIsBounded(t *testing.T) {
+	s := newFeedSite(t)
+	key := remote.Key(testKey(1, "package"))
+	b := s.host(0, nil)
+	b.feed.mu.Lock()
+	b.feed.asking = true // nobody takes one
+	for i := range mostUnsure {
+		b.feed.unsure[remote.Key(testKey(i+2, "package"))] = true
 	}
-	for _, r := range []*rig{a, b, c} {
-		r.wantHas(key, true)
+	b.feed.mu.Unlock()
+	now := s.c.now()
+	s.part(slotAt(now), 1, news{newsGone, key, stamp{0, now.UnixNano()}})
+	s.hears(b)
+	s.part(slotAt(now), 2, news{newsPut, key, stamp{1, now.Add(-time.Second).UnixNano()}})
+	s.hears(b)
+	b.wantHas(string(key), true)
+}
+
+// TestFeedRefusedQuestion: an object that the remote refuses to tell of keeps no
+// others waiting.
+func TestFeedRefusedQuestion(t *testing.T) {
+	s := newFeedSite(t)
+	b := s.host(0, nil)
+	now := s.c.now()
+	for i := range 20 {
+		s.part(slotAt(now), uint64(i+1), news{newsPut, remote.Key(testKey(i, "package")), stamp{1, now.UnixNano()}},
+			news{newsGone, remote.Key(testKey(i, "package")), stamp{0, now.UnixNano()}})
 	}
+	s.mem.Fail("stat", remote.ErrPermission)
+	s.hears(b)
+	eventually(t, "all were asked", func() bool {
+		b.feed.mu.Lock()
+		defer b.feed.mu.Unlock()
+		return !b.feed.asking && len(b.feed.unsure) == 0
+	})
 }

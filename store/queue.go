@@ -45,7 +45,7 @@ type entry struct {
 	tried chan struct{} // closed when the first try ended, however
 	newer bool          // a removal that met what another host has published since
 	met   bool          // a create that found its own bytes on the remote
-	begun time.Time     // a removal: when the last try began, by the remote's clock
+	begun time.Time     // a removal: when the last try began
 	was   time.Time     // a removal: the remote's time of what was on its way before it, and is to go
 
 	// Guarded by queue.mu.

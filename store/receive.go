@@ -138,7 +138,8 @@ func (s *Store) drop(f *fetch, why error) {
 }
 
 // abandon ends the intake of a first try. Its readers are told after the second:
-// what they do then, such as a publish, must find what became of the object.
+// what they do then, such as a publish, must find what became of the object. Until
+// then they wait, as they would if the first had been slower.
 func (s *Store) abandon(f *fetch, why error) {
 	in := f.in
 	if s.withdraw(f) {

@@ -85,8 +85,8 @@ func (s *Store) removalSent(e *entry) {
 	e.over = true
 	if s.queue.unsent(e.key) == 0 {
 		if !e.newer {
+			s.feed.noteGone(remote.Key(e.key), e.begun.Add(s.clockOffset()))
 			s.noteGone(e.key)
-			s.feed.note(newsGone, remote.Key(e.key), 0, e.begun)
 		}
 		failpoint.Pass("remove.sent")
 		s.unwhiteout(e.key)

@@ -111,7 +111,7 @@ func (s *Store) perform(ctx context.Context, e *entry) error {
 		if e.newer = s.queue.isLate(e) && s.isNewer(ctx, e); e.newer {
 			return nil
 		}
-		e.begun = s.remoteNow()
+		e.begun = s.now()
 		return s.guard.Delete(ctx, key)
 	}
 	path := s.queue.path(e, false)
