@@ -139,13 +139,14 @@ type consumer[T any] struct {
 // consume takes values until there are no more, which is nil. On every other
 // way out the call was left behind.
 func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer[T]) error {
-	leave := func(why error) error {
-		to.result.alarm = g.alarm(c.op, c.limit, c.reason())
-		if !g.calls.leave(&to.result.flight) {
-			to.result.alarm.Stop()
+	leave := func(why error, alarm *time.Timer) error {
+		to.result.alarm = alarm
+		if !g.calls.leave(&to.result.flight) && alarm != nil {
+			alarm.Stop()
 		}
 		return why
 	}
+	givenUp := func(why error) error { return leave(why, g.alarm(c.op, c.limit, c.reason())) }
 	var values []T
 	to.timer.Reset(min(c.limit, g.o.OpTimeout))
 	for ended := false; !ended; {
@@ -154,21 +155,21 @@ func consume[T any](ctx context.Context, g *Guard, c call[struct{}], to consumer
 			values, ended = to.items.take(values)
 			for _, v := range values {
 				if ctx.Err() != nil {
-					return leave(Ended(ctx, "remote: "+c.op, c.key))
+					return givenUp(Ended(ctx, "remote: "+c.op, c.key))
 				}
 				if !to.fn(v) {
-					return leave(errStopped)
+					return givenUp(errStopped)
 				}
 			}
 			c.moved.mark()
 		case <-ctx.Done():
-			return leave(Ended(ctx, "remote: "+c.op, c.key))
+			return givenUp(Ended(ctx, "remote: "+c.op, c.key))
 		case <-to.timer.C:
 			if rest := c.rest(); rest > 0 {
 				to.timer.Reset(g.wonder(c.moved, rest))
 				continue
 			}
-			return leave(g.hung(c.op, c.key, c.reason()))
+			return leave(g.hung(c.op, c.key, c.reason()), nil)
 		}
 	}
 	return nil

@@ -119,6 +119,7 @@ func (r Shared) Delete(ctx context.Context, keys ...remote.Key) error {
 	err := s.guard.Delete(ctx, keys...)
 	failed, unknown := failedKeys(err)
 	if unknown {
+		s.feed.wonderWhether(keys, begun)
 		return err
 	}
 	for i, key := range keys {

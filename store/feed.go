@@ -66,13 +66,13 @@ type feed struct {
 	lacking  time.Time          // since when parts that are listed cannot be had, zero if all can
 	lacks    int                // how many this reading could not have
 	removed  map[remote.Key]int64
-	unsure   map[remote.Key]bool // of which the remote is to be asked
-	asking   bool                // it is asked
-	listed   time.Time           // when the last listing of all began
-	tried    time.Time           // when one was started that was due
-	spoiltAt time.Time           // when something could not be read last: one that began before is not enough
-	relisted bool                // it is running
-	refused  string              // why the feed cannot be read
+	unsure   map[remote.Key]time.Time // of which the remote is to be asked
+	asking   bool                     // it is asked
+	listed   time.Time                // when the last listing of all began
+	tried    time.Time                // when one was started that was due
+	spoiltAt time.Time                // when something could not be read last: one that began before is not enough
+	relisted bool                     // it is running
+	refused  string                   // why the feed cannot be read
 	counts   FeedCounts
 }
 
@@ -108,7 +108,7 @@ func (s *Store) openFeed() {
 		guard: s.guard, index: s.index, journal: j, mute: s.readOnly, ask: s.hearRemote, now: s.now, farNow: s.farNow, warn: s.quiet.warn,
 		interval: s.opt.Refresh / 2, relist: time.Duration(float64(s.opt.Relist) * spread),
 		reading: make(chan struct{}, 1), telling: make(chan struct{}, 1),
-		seen: map[slot]map[uint64]bool{}, waits: map[slot]time.Time{}, removed: map[remote.Key]int64{}, unsure: map[remote.Key]bool{},
+		seen: map[slot]map[uint64]bool{}, waits: map[slot]time.Time{}, removed: map[remote.Key]int64{}, unsure: map[remote.Key]time.Time{},
 	}
 	if s.index != nil {
 		s.index.feed = s.feed
@@ -237,6 +237,7 @@ func (f *feed) isIdle() bool {
 func (f *feed) run(ctx context.Context) {
 	for sleep(ctx, f.interval/2+rand.N(f.interval), nil) {
 		f.tell(ctx)
+		f.settle()
 		if f.isIdle() {
 			_ = f.read(ctx)
 		}

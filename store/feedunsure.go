@@ -24,10 +24,14 @@ func isBlurred(a, b int64) bool { return max(a, b)-min(a, b) <= int64(feedBlur) 
 // doubt notes an object that came and was removed at about the same time, if there
 // is room. Called with mu held.
 func (f *feed) doubt(key remote.Key) bool {
-	if len(f.unsure) < mostUnsure {
-		f.unsure[key] = true
+	if _, is := f.unsure[key]; is {
+		return true
 	}
-	return f.unsure[key]
+	if len(f.unsure) >= mostUnsure {
+		return false
+	}
+	f.unsure[key] = time.Time{}
+	return true
 }
 
 // wonder is doubt for who has not the lock. A nil feed asks nobody.
@@ -40,20 +44,36 @@ func (f *feed) wonder(key remote.Key) {
 	f.doubt(key)
 }
 
+// wonderWhether notes objects that this host has perhaps removed, from a time by its
+// own clock on. The others are told of those that the remote has not.
+func (f *feed) wonderWhether(removed []remote.Key, begun time.Time) {
+	if f == nil || f.mute() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range removed {
+		if isObject(string(key)) && f.doubt(key) {
+			f.unsure[key] = begun
+		}
+	}
+}
+
 // settle asks the remote of what is unsure, unless somebody does. What it does not
 // answer now waits for the next reading; what it refuses to tell is left to whoever
 // opens it.
 func (f *feed) settle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.asking || len(f.unsure) == 0 {
+	if f.asking || len(f.unsure) == 0 || f.index == nil {
 		return
 	}
 	f.asking = true
 	f.index.spawn(func(ctx context.Context) {
-		for key, ok := f.nextUnsure(); ok; key, ok = f.nextUnsure() {
+		for key, begun, ok := f.nextUnsure(); ok; key, begun, ok = f.nextUnsure() {
 			err := f.ask(ctx, key)
 			if err == nil {
+				f.tellPerhaps(key, begun)
 				continue
 			}
 			if ctx.Err() == nil {
@@ -61,7 +81,7 @@ func (f *feed) settle() {
 			}
 			if ctx.Err() != nil || errors.Is(err, remote.ErrUnavailable) {
 				f.mu.Lock()
-				f.doubt(key)
+				f.unsure[key] = begun
 				f.asking = false
 				f.mu.Unlock()
 				return
@@ -70,16 +90,26 @@ func (f *feed) settle() {
 	})
 }
 
-// nextUnsure takes one object that is unsure. If there is none the asking is over.
-func (f *feed) nextUnsure() (key remote.Key, ok bool) {
+// nextUnsure takes one object that is unsure, and when this host began to remove it,
+// zero if it did not. If there is none the asking is over.
+func (f *feed) nextUnsure() (key remote.Key, begun time.Time, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key = range f.unsure {
+	for key, begun = range f.unsure {
 		delete(f.unsure, key)
-		return key, true
+		return key, begun, true
 	}
 	f.asking = false
-	return "", false
+	return "", begun, false
+}
+
+// tellPerhaps tells of a removal by this host that the remote has carried out.
+func (f *feed) tellPerhaps(key remote.Key, begun time.Time) {
+	if _, there := f.index.at(key); there || begun.IsZero() {
+		return
+	}
+	far, _ := f.farNow()
+	f.noteGone(key, far.Add(begun.Sub(f.now())))
 }
 
 // hearRemote has the remote tell the index of an object.

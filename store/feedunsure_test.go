@@ -190,14 +190,13 @@ func TestFeedUnsureSurvivesRemount(t *testing.T) {
 func TestFeedUnsureIsBounded(t *testing.T) {
 	s := newFeedSite(t)
 	key := remote.Key(testKey(1, "package"))
-	b := s.host(0, nil)
+	b, now := s.host(0, nil), s.c.now()
 	b.feed.mu.Lock()
 	b.feed.asking = true // nobody takes one
 	for i := range mostUnsure {
-		b.feed.unsure[remote.Key(testKey(i+2, "package"))] = true
+		b.feed.unsure[remote.Key(testKey(i+2, "package"))] = now
 	}
 	b.feed.mu.Unlock()
-	now := s.c.now()
 	s.part(slotAt(now), 1, news{newsGone, key, stamp{0, now.UnixNano()}})
 	s.hears(b)
 	s.part(slotAt(now), 2, news{newsPut, key, stamp{1, now.Add(-time.Second).UnixNano()}})
@@ -222,4 +221,31 @@ func TestFeedRefusedQuestion(t *testing.T) {
 		defer b.feed.mu.Unlock()
 		return !b.feed.asking && len(b.feed.unsure) == 0
 	})
+}
+
+// TestFeedAfterBrokenRemoval: of a removal without an answer the others hear what it
+// has done, and no more.
+func TestFeedAfterBrokenRemoval(t *testing.T) {
+	s := newFeedSite(t)
+	gone, kept := remote.Key(testKey(1, "package")), remote.Key(testKey(2, "package"))
+	for _, key := range []remote.Key{gone, kept} {
+		s.mem.Set(key, []byte("x"))
+	}
+	a, b := s.host(0, nil), s.host(0, nil)
+	s.c.add(time.Minute)
+	s.mem.Fail("delete", remote.ErrUnavailable)
+	if err := a.Shared().Delete(t.Context(), gone, kept); err == nil {
+		t.Fatal("the removal did not fail")
+	}
+	s.mem.Fail("delete", nil)
+	s.mem.Remove(gone)
+	eventually(t, "the remote is back", func() bool { return a.guard.ProbeNow(t.Context()) == nil })
+	s.hears(a)
+	eventually(t, "it knows", func() bool { return !a.has(string(gone)) && a.feed.journal.waiting() })
+	a.tell()
+	s.hears(b)
+	b.wantHas(string(gone), false)
+	for _, r := range []*rig{a, b} {
+		r.wantHas(string(kept), true)
+	}
 }

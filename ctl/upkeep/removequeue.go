@@ -192,7 +192,7 @@ func (q *removeQueue) delete(ctx context.Context, batch []remote.Info) error {
 	if q.why == nil {
 		q.why = err
 	}
-	failed, all := failedKeys(err)
+	failed, all := failedKeys(err, len(batch))
 	for _, info := range batch {
 		if all || failed[info.Key] {
 			q.keep(info)
@@ -241,11 +241,15 @@ func (q *removeQueue) keep(info remote.Info) {
 	}
 }
 
-// failedKeys gives the objects that could not be deleted, all of them when the
-// error does not tell which.
-func failedKeys(err error) (failed map[remote.Key]bool, all bool) {
+// failedKeys gives the objects that could not be deleted, of so many, all of them
+// when the error does not tell which: one that stands alone may have ended the
+// whole call.
+func failedKeys(err error, asked int) (failed map[remote.Key]bool, all bool) {
 	if err == nil {
 		return nil, false
+	}
+	if _, alone := err.(*remote.Error); alone && asked > 1 { //nolint:errorlint // what wraps it is looked into below
+		return nil, true
 	}
 	failed = make(map[remote.Key]bool)
 	if !collectKeys(err, failed) {

@@ -14,7 +14,7 @@ import (
 // bundle sends what is lacking of one, in the order in which it must appear.
 func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 	if b.siginfo.lacking() {
-		if _, err := u.object(ctx, b, sstate.SideSiginfo, u.making(ctx, b.key+sstate.SideSiginfo, b.siginfo.empty)); err != nil {
+		if _, err := u.object(ctx, b, sstate.SideSiginfo, u.making(b.key+sstate.SideSiginfo, b.siginfo.empty)); err != nil {
 			return err
 		}
 	}
@@ -22,7 +22,7 @@ func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 	switch {
 	case b.archive.lacking():
 		var err error
-		if archive, err = u.object(ctx, b, "", u.making(ctx, b.key, b.archive.empty)); err != nil {
+		if archive, err = u.object(ctx, b, "", u.making(b.key, b.archive.empty)); err != nil {
 			return err
 		}
 	case !b.archive.here:
@@ -34,14 +34,25 @@ func (u *uploading) bundle(ctx context.Context, b *bundle) error {
 	return u.sig(ctx, b, archive)
 }
 
-// making are the options for what the target lacks. What was empty when it was
-// listed is replaced, unless somebody else has done so.
-func (u *uploading) making(ctx context.Context, key string, wasEmpty bool) remote.PutOptions {
-	if !wasEmpty {
-		return remote.PutOptions{Create: true}
+// how tells, before each try of an object, whether it may replace something.
+type how func(ctx context.Context) (remote.PutOptions, error)
+
+// replacing is how what is there goes whatever it is.
+func replacing(context.Context) (remote.PutOptions, error) { return remote.PutOptions{}, nil }
+
+// making is how the target gets what it lacks. What was empty when it was listed
+// is replaced, unless somebody else has done so.
+func (u *uploading) making(key string, wasEmpty bool) how {
+	return func(ctx context.Context) (remote.PutOptions, error) {
+		if !wasEmpty {
+			return remote.PutOptions{Create: true}, nil
+		}
+		now, err := u.t.Stat(ctx, remote.Key(key))
+		if errors.Is(err, remote.ErrNotExist) {
+			return remote.PutOptions{Create: true}, nil
+		}
+		return remote.PutOptions{Create: now.Size > 0}, err
 	}
-	now, err := u.t.Stat(ctx, remote.Key(key))
-	return remote.PutOptions{Create: err == nil && now.Size > 0}
 }
 
 // sig sends a signature if the target's archive is the one that it signs: we
@@ -50,18 +61,23 @@ func (u *uploading) making(ctx context.Context, key string, wasEmpty bool) remot
 func (u *uploading) sig(ctx context.Context, b *bundle, archive UploadOutcome) error {
 	switch archive {
 	case UploadSent, UploadLacks:
-		_, err := u.object(ctx, b, sstate.SideSig, remote.PutOptions{}) // what is there signs what is gone
+		_, err := u.object(ctx, b, sstate.SideSig, replacing) // what is there signs what is gone
 		return err
 	case UploadExists:
-		same, err := u.sameArchive(ctx, b)
-		if ctx.Err() != nil {
+		var same bool
+		err := u.patiently(ctx, func() (err error) {
+			same, err = u.sameArchive(ctx, b)
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if same {
-			_, err = u.object(ctx, b, sstate.SideSig, u.making(ctx, b.key+sstate.SideSig, b.sig.empty))
+		case err != nil:
+			return u.note(b.key+sstate.SideSig, b.sig.size, UploadFailed, err)
+		case same:
+			_, err = u.object(ctx, b, sstate.SideSig, u.making(b.key+sstate.SideSig, b.sig.empty))
 			return err
 		}
-		return u.note(b.key+sstate.SideSig, b.sig.size, UploadWithheld, err)
 	}
 	return u.note(b.key+sstate.SideSig, b.sig.size, UploadWithheld, nil)
 }
@@ -87,16 +103,22 @@ func (u *uploading) sameArchive(ctx context.Context, b *bundle) (bool, error) {
 
 // object sends one object and counts what becomes of it. Its error ends the
 // upload.
-func (u *uploading) object(ctx context.Context, b *bundle, side string, opt remote.PutOptions) (UploadOutcome, error) {
+func (u *uploading) object(ctx context.Context, b *bundle, side string, h how) (UploadOutcome, error) {
 	key := b.key + side
 	n, _ := sstate.ParsePath(key) // as it was listed
 	p := b.part(n)
-	opt.ModTime = p.time(u.t.Now())
 	try := u.try
 	if u.o.DryRun {
 		try = u.tryOut
 	}
-	err := u.patiently(ctx, func() error { return try(ctx, key, n, p, opt) })
+	err := u.patiently(ctx, func() error {
+		opt, err := h(ctx)
+		if err != nil {
+			return err
+		}
+		opt.ModTime = p.time(u.t.Now())
+		return try(ctx, key, n, p, opt)
+	})
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}

@@ -163,9 +163,9 @@ func (b *streamedBody) Read(p []byte) (int, error) {
 	}
 	b.read += int64(n)
 	switch {
-	case b.read > b.size, errors.Is(err, io.EOF) && b.read < b.size:
+	case b.read > b.size, err == io.EOF && b.read < b.size: //nolint:errorlint // what wraps it is a connection that broke
 		return n, b.blame(fmt.Errorf("%s: %w", b.key, errChanged))
-	case err != nil && !errors.Is(err, io.EOF):
+	case err != nil && err != io.EOF: //nolint:errorlint // as above
 		return n, b.blame(err)
 	}
 	return n, err
@@ -181,7 +181,7 @@ func sameBytes(a, b io.Reader) (bool, error) {
 		n, errA := io.ReadFull(a, bufA)
 		m, errB := io.ReadFull(b, bufB)
 		for _, err := range []error{errA, errB} {
-			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // what wraps them is a connection that broke
 				return false, err
 			}
 		}

@@ -36,7 +36,7 @@ func (b *Bucket) Delete(ctx context.Context, keys ...remote.Key) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	if err := b.changeable("delete", keys[0]); err != nil {
+	if err := b.changeable("delete", ""); err != nil { // all of them
 		return err
 	}
 	var (
