@@ -11,6 +11,7 @@ import (
 
 	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
+	"sstatefs/sstate"
 )
 
 // fetches are the downloads that run, and the objects that are open.
@@ -317,7 +318,8 @@ func (s *Store) keep(tmp string, info remote.Info, got sum) error {
 	s.sums.set(s.layout.object(key), key, got)
 	failpoint.Pass("fetch.summed")
 	s.names.clearCorrupt(key)
-	s.noteFound(info) // another size may have been listed
+	s.names.clearCorrupt(key + sstate.SideSig) // it went with the archive
+	s.noteFound(info)                          // another size may have been listed
 	s.dirty.Store(true)
 	return nil
 }
@@ -360,6 +362,15 @@ func (s *Store) foundCorrupt(key string, info remote.Info, err error) {
 	info.Key = remote.Key(key)
 	s.names.setCorrupt(info, s.now())
 	s.changed(key)
+	if n, ok := sstate.ParsePath(key); !ok || !n.IsArchive() {
+		return
+	}
+	// Its signature goes too: builds that sign begin with that, and take one that is
+	// there for an archive that is.
+	if sig, found, e := s.farInfo(s.ctx, remote.Key(key+sstate.SideSig)); e == nil && found {
+		s.names.setCorrupt(sig, s.now())
+		s.changed(string(sig.Key))
+	}
 }
 
 // breakObject moves a cached object out of the way that was found damaged, unless

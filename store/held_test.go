@@ -77,3 +77,28 @@ func TestWithFoldersSaysWhatIsMissing(t *testing.T) {
 		t.Errorf("linkInto of what is not there = %v, want %v", err, os.ErrNotExist)
 	}
 }
+
+// TestHeldOnAFullDisk: what cannot be moved back at the start for want of room stays
+// held, and is sent when there is some.
+func TestHeldOnAFullDisk(t *testing.T) {
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish = PublishQueue })
+	key := r.hold(1)[0]
+	e := r.queue.heldEntries()[0]
+	r.queue.mu.Lock()
+	r.queue.unhold(e) // as the next daemon begins
+	r.queue.hide(e.ino, -1)
+	r.queue.mu.Unlock()
+	fresh := *e
+	fresh.tried, fresh.answered = make(chan struct{}), false
+	r.queue.keepHeld(&fresh, "no space left on device")
+	if q := r.Status().Queue; q.Held != 1 || q.HeldReason != "no space left on device" {
+		t.Errorf("status %+v", q)
+	}
+	r.mem.Fail("put", nil)
+	r.retryHeld()
+	r.flush()
+	r.wantRemote(key, "content 0")
+	if n := r.queue.hiddenNames(fresh.ino); n != 0 {
+		t.Errorf("%d names hidden of what is sent", n)
+	}
+}

@@ -36,8 +36,10 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	exists := err == nil || p.force && s.isForgotten(ctx, p.key)
 	if exists && p.name.Side == sstate.SideSig && s.isOrphan(ctx, p.key) {
 		s.awaitTries(ctx, p.key)
-		s.dropSignature(p.key) // of a build that was cut off; it must not keep out the next
-		before, exists = FileID{}, false
+		if s.isOrphan(ctx, p.key) {
+			s.dropSignature(p.key) // of a build that was cut off; it must not keep out the next
+			before, exists = FileID{}, false
+		}
 	}
 	if exists && !p.force {
 		return nil, errExist
@@ -53,7 +55,7 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		s.warn(p.key, "an empty archive is not published")
 		return nil, syscall.EIO
 	}
-	if err := s.roomInQueue(p, int64(st.Size)); err != nil {
+	if err := s.roomInQueue(ctx, p, int64(st.Size)); err != nil {
 		return nil, err
 	}
 	s.makeRoom()
@@ -99,10 +101,15 @@ func (s *Store) isForgotten(ctx context.Context, key string) bool {
 	return ans == there
 }
 
-// isOrphan reports whether a signature waits for an archive that is not there.
+// orphanAge is how long a signature may wait for its archive, which a build renames
+// right after it.
+const orphanAge = time.Minute
+
+// isOrphan reports whether a signature waits for an archive that is not there, and
+// is not about to come.
 func (s *Store) isOrphan(ctx context.Context, sig string) bool {
 	archive := sstate.ArchivePath(sig)
-	return s.queue.pending(sig) && !s.queue.pending(archive) && !s.isVisible(ctx, archive)
+	return s.queue.pending(sig) && s.now().Sub(s.queue.latest(sig)) >= orphanAge && !s.queue.pending(archive) && !s.isVisible(ctx, archive)
 }
 
 // awaitTries waits until no entry of a key is on its first try, at most a
@@ -119,9 +126,14 @@ func (s *Store) awaitTries(ctx context.Context, key string) {
 }
 
 // roomInQueue refuses archives that would overfill the queue. Signatures are
-// small, and a failing rename would fail the build.
-func (s *Store) roomInQueue(p publishing, size int64) error {
-	if !p.name.IsArchive() || s.readOnly() || p.force {
+// small, and a failing rename would fail the build. Of a signed archive it refuses
+// the detached signature, with which a build begins: the archive itself is renamed.
+func (s *Store) roomInQueue(ctx context.Context, p publishing, size int64) error {
+	if s.readOnly() || p.force {
+		return nil
+	}
+	announces := p.name.Side == sstate.SideSig && !s.isVisible(ctx, sstate.ArchivePath(p.key))
+	if !p.name.IsArchive() && !announces {
 		return nil
 	}
 	if queued := s.queue.size(); queued+size > s.opt.QueueSize {

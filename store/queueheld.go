@@ -49,6 +49,28 @@ func (q *queue) hold(e *entry, reason string) bool {
 	return true
 }
 
+// keepHeld takes an entry that the last daemon held, and that stays so.
+func (q *queue) keepHeld(e *entry, reason string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seq++
+	e.seq, e.state, e.reason = q.seq, held, reason
+	q.held[e.seq] = e
+	q.heldBy[e.key]++
+	q.hide(e.ino, 1)
+	q.answer(e)
+}
+
+// latest is when the last entry of a key was queued, zero if there is none.
+func (q *queue) latest(key string) time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if chain := q.chains[key]; len(chain) > 0 {
+		return chain[len(chain)-1].queued
+	}
+	return time.Time{}
+}
+
 // unhold takes an entry out of the held ones. Called with mu held.
 func (q *queue) unhold(e *entry) {
 	delete(q.held, e.seq)

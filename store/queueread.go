@@ -18,8 +18,12 @@ import (
 func (s *Store) readQueue() ([]*entry, error) {
 	aside, err := s.readEntries("queue/held")
 	for _, e := range aside {
-		if err == nil {
-			err = s.queue.moveHeld(e, false)
+		if err != nil {
+			break
+		}
+		if err = s.queue.moveHeld(e, false); isFull(err) { // what waits beside it makes room when it is sent
+			s.queue.keepHeld(e, oneLine(err))
+			err = nil
 		}
 	}
 	if err != nil {

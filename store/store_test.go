@@ -327,8 +327,11 @@ func TestSignatureBelongsToItsArchive(t *testing.T) {
 		}
 	})
 	t.Run("replaced when its archive never came", func(t *testing.T) {
-		r := newRig(t, nil)
+		var c clock
+		c.add(time.Hour)
+		r := newRig(t, func(o *Options, _ *remote.Traits) { o.Now = c.now })
 		r.mustPublish(archive+".sig", "of a build that was cut off")
+		c.add(2 * orphanAge)
 		r.mustPublish(archive+".sig", "sig")
 		r.mustPublish(archive, "bytes")
 		eventually(t, "the signature follows", func() bool {
