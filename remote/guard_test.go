@@ -238,6 +238,23 @@ func TestCancelIsNoHang(t *testing.T) {
 	})
 }
 
+// TestHungListingTripsOnce: what is left behind for good says no more of a remote that
+// answers again.
+func TestHungListingTripsOnce(t *testing.T) {
+	virtual(t, remote.GuardOptions{}, func(f *fixture) {
+		f.m.Hang("list")
+		err := f.g.List(f.Context(), "", func(remote.Info) error { return nil })
+		f.want(err, remote.ErrUnavailable)
+		f.wantOpen(true)
+		time.Sleep(10 * time.Second) // a probe has its answer
+		f.wantOpen(false)
+		for range 60 {
+			time.Sleep(2 * time.Second)
+			f.wantOpen(false)
+		}
+	})
+}
+
 func TestRetry(t *testing.T) {
 	unavailable := fmt.Errorf("%w: 503", remote.ErrUnavailable)
 	tests := []struct {

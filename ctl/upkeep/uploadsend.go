@@ -119,7 +119,7 @@ func (u *uploading) object(ctx context.Context, b *bundle, side string, h how) (
 		opt.ModTime = p.time(u.t.Now())
 		return try(ctx, key, n, p, opt)
 	})
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	outcome := outcomeOf(err)

@@ -136,6 +136,10 @@ func TestReadOnly(t *testing.T) {
 	if !errors.Is(err, remote.ErrUnsupported) {
 		t.Errorf("Put = %v, want %v", err, remote.ErrUnsupported)
 	}
+	var refused *remote.Error
+	if err := b.Delete(t.Context(), key, key+"2"); !errors.As(err, &refused) || refused.Key != "" {
+		t.Errorf("Delete of two = %v, want an error that is of no key alone", err)
+	}
 	for _, a := range b.Abilities() {
 		if a.Name == "rights" && a.Warn == "" {
 			t.Errorf("%+v does not warn", a)
