@@ -367,7 +367,7 @@ func (s *Store) foundCorrupt(key string, info remote.Info, err error) {
 	}
 	// Its signature goes too: builds that sign begin with that, and take one that is
 	// there for an archive that is.
-	if sig, found, e := s.farInfo(s.ctx, remote.Key(key+sstate.SideSig)); e == nil && found {
+	if sig, e := s.guard.Stat(s.ctx, remote.Key(key+sstate.SideSig)); e == nil {
 		s.names.setCorrupt(sig, s.now())
 		s.changed(string(sig.Key))
 	}
