@@ -23,9 +23,6 @@ type crash struct {
 // crashRounds is how often each kill test kills.
 const crashRounds = 4
 
-// returnLimit is for how long a server may be taken for away after a kill.
-const returnLimit = 2 * time.Minute
-
 // TestKill kills the daemon while publishers work. What they were told is
 // published is on the remote after the next mount of the cache, and nothing
 // partial is anywhere.
@@ -76,15 +73,7 @@ func (c *crash) round() {
 	t.Logf("killed after %d of %d publishes", len(want), 8*12)
 
 	c.m.restart() // over the dead mount
-	// A server that other tests work hard may be taken for away: all is sent when it
-	// answers again, and flush says so then.
-	var flushed result
-	if !within(returnLimit, func() bool {
-		flushed = c.s.run(os.Getuid(), binary, "flush", "--json", c.m.point)
-		return flushed.code == 0
-	}) {
-		t.Fatalf("not sent within %v: exit %d\n%s%s", returnLimit, flushed.code, flushed.stdout, flushed.stderr)
-	}
+	c.m.flush()
 	c.s.sharesAll(want)
 	mustHoldAll(t, c.m.point, want)
 	for _, dir := range []string{c.s.plain(), c.m.point, c.m.cache + "/objects"} {
