@@ -221,6 +221,7 @@ func (s *Store) Stats() Stats {
 	st.Cache.Objects, st.Cache.Bytes, st.Cache.LimitBytes = u.Objects, u.Bytes, s.opt.CacheSize
 	st.Remote.State, _, _ = s.remoteState()
 	st.Remote.Errors = s.guard.Errors()
+	st.Touches.Pending = s.touches.count()
 	return st
 }
 

@@ -117,6 +117,7 @@ type Stats struct {
 		Sent    int64 `json:"sent"`    // times refreshed on the remote
 		Skipped int64 `json:"skipped"` // uses that it cannot be told of: no way to, or the object is not here
 		Failed  int64 `json:"failed"`  // tries that the remote failed or refused
+		Pending int64 `json:"pending"` // uses still to be looked at, and sent where that is due
 	} `json:"touches"`
 	Queue QueueStatus `json:"queue"`
 	Cache struct {

@@ -108,6 +108,13 @@ func (t *touches) isPending(key string) bool {
 	return t.pending[key] || t.taken[key]
 }
 
+// count is the number of uses that the remote is still to hear of.
+func (t *touches) count() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(len(t.pending) + len(t.taken))
+}
+
 // revive ends every rest: the remote is another than the one that failed.
 func (t *touches) revive() {
 	t.mu.Lock()

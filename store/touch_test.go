@@ -204,9 +204,13 @@ func TestTouchesStopWhenTheRemoteIsInTrouble(t *testing.T) {
 	if n, most := r.Stats().Touches.Failed, int64(touchFailures+4); n > most {
 		t.Errorf("%d objects tried, want at most %d", n, most)
 	}
+	if n := r.Stats().Touches.Pending; n != int64(len(keys)) {
+		t.Errorf("%d uses are pending, want all %d", n, len(keys))
+	}
 	r.mem.Fail("touch", nil)
 	r.touches.revive()
 	eventually(t, "all are touched then", func() bool { return r.Stats().Touches.Sent == int64(len(keys)) })
+	eventually(t, "none is pending", func() bool { return r.Stats().Touches.Pending == 0 })
 }
 
 // A shard that was not listed yet delays a touch and does not lose it.

@@ -152,7 +152,7 @@ func TestPrintStats(t *testing.T) {
 	}
 	s.Cache.LimitBytes = 20 << 30
 	s.Remote.State = store.StateOK
-	s.Touches.Local, s.Touches.Sent, s.Touches.Skipped, s.Touches.Failed = 9, 5, 3, 1
+	s.Touches.Local, s.Touches.Sent, s.Touches.Skipped, s.Touches.Failed, s.Touches.Pending = 9, 5, 3, 1, 2
 	s.EventsLost = 4
 	var out bytes.Buffer
 	if err := printStats(&out, s, now); err != nil {
@@ -160,7 +160,7 @@ func TestPrintStats(t *testing.T) {
 	}
 	for _, line := range []string{
 		"since      3h ago\n", "lookups    3 hits, 1 misses (75% found)\n", "queue      empty\n",
-		"remote     ok, 0 errors\n", "touches    9 here, 5 sent, 3 skipped, 1 failed\n", "events     4 lost by slow listeners\n",
+		"remote     ok, 0 errors\n", "touches    9 here, 5 sent, 3 skipped, 1 failed, 2 to send\n", "events     4 lost by slow listeners\n",
 		"by task             hits  misses\n  populate_sysroot  0     1\n  package           3     0\n",
 		"  and 2 more",
 	} {

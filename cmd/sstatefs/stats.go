@@ -80,6 +80,9 @@ func touchesText(s store.Stats) string {
 	if s.Touches.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", s.Touches.Failed)
 	}
+	if s.Touches.Pending > 0 {
+		text += fmt.Sprintf(", %d to send", s.Touches.Pending)
+	}
 	return text
 }
 
