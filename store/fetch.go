@@ -383,6 +383,6 @@ func (s *Store) breakObject(key string, seen FileID) {
 	}
 	unlock()
 	if same {
-		s.dropSignatureOf(key)
+		s.dropSignatureOfCopy(key)
 	}
 }

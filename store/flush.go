@@ -14,7 +14,7 @@ func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, er
 	cancel()
 	s.retryHeld()
 	tries := map[*entry]uint64{}
-	for _, e := range s.queue.hurry() {
+	for _, e := range s.queue.hurry(true) {
 		tries[e] = s.queue.triesOf(e)
 	}
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -17,6 +17,14 @@ func (s *Store) retryHeld() {
 	}
 }
 
+// retryOneHeld gives one of the held entries another try, any of them: the remote
+// takes other objects, which may mean nothing for these.
+func (s *Store) retryOneHeld() {
+	if e := s.queue.anyHeld(); e != nil {
+		s.readmit(e)
+	}
+}
+
 // readmit gives a held entry another try, unless somebody else has, or its key was
 // published or removed meanwhile: both have the key lock. What cannot be moved
 // stays held.

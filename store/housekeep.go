@@ -39,8 +39,11 @@ func (s *Store) housekeep(ctx context.Context) {
 			s.foreseeUsage()
 			s.saveLearned()
 			s.saveMisses()
-			if s.takesAgain.Swap(false) && s.queue.heldCount() > 0 {
+			switch again := s.takesAgain.Swap(false); {
+			case s.takesHeld.Swap(false):
 				s.retryHeld()
+			case again:
+				s.retryOneHeld()
 			}
 		case <-sync.C:
 			if s.dirty.Load() {

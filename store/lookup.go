@@ -322,12 +322,11 @@ func (s *Store) objectLooks(e *Entry) {
 // on the remote now. Open handles keep what they have.
 func (s *Store) replacedElsewhere(key string, seen *unix.Statx_t) {
 	unlock := s.keys.lock(key)
-	defer unlock()
-	var st unix.Statx_t
-	if s.isOurs(key) || lstat(s.layout.object(key), &st) != nil || idOf(&st) != idOf(seen) {
-		return
+	gone := !s.isOurs(key) && localID(s.layout.object(key)) == idOf(seen) && s.dropLocal(key)
+	unlock()
+	if gone {
+		s.dropCachedSignature(key)
 	}
-	s.dropLocal(key)
 }
 
 // dropLocal removes the local copy of an object and reports whether it did: of a

@@ -193,7 +193,7 @@ func (h *modelHost) isSettled() bool {
 		return true
 	}
 	if up {
-		h.queue.hurry()
+		h.queue.hurry(true)
 		return false
 	}
 	return h.guard.State().Open && !h.queue.isSending()

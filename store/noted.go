@@ -55,16 +55,22 @@ func (s *Store) indexChanged(d delta) {
 	}
 }
 
-// dropObsolete drops the local copy of an object, unless it is what the remote
+// dropObsolete drops the local copy of an object with its signature, unless it is what the remote
 // has: it may have been published here since the listing, even sent.
 func (s *Store) dropObsolete(key string) {
+	if s.dropUnlessThere(key) {
+		s.dropCachedSignature(key)
+	}
+}
+
+// dropUnlessThere is dropObsolete without the signature. It reports whether it did.
+func (s *Store) dropUnlessThere(key string) bool {
 	unlock := s.keys.lock(key)
 	defer unlock()
 	var st unix.Statx_t
 	if s.isOurs(key) || lstat(s.layout.object(key), &st) != nil {
-		return
+		return false
 	}
-	if far, ok := s.index.at(remote.Key(key)); !ok || far.size != int64(st.Size) {
-		s.dropLocal(key)
-	}
+	far, ok := s.index.at(remote.Key(key))
+	return (!ok || far.size != int64(st.Size)) && s.dropLocal(key)
 }

@@ -101,10 +101,6 @@ func (s *Store) isForgotten(ctx context.Context, key string) bool {
 	return ans == there
 }
 
-// orphanAge is how long a signature may wait for its archive, which a build renames
-// right after it.
-const orphanAge = time.Minute
-
 // isOrphan reports whether a signature waits for an archive that is not there, and
 // is not about to come.
 func (s *Store) isOrphan(ctx context.Context, sig string) bool {

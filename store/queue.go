@@ -42,11 +42,12 @@ type entry struct {
 	ino    uint64
 	queued time.Time
 
-	tried chan struct{} // closed when the first try ended, however
-	newer bool          // a removal that met what another host has published since
-	met   bool          // a create that found its own bytes on the remote
-	begun time.Time     // a removal: when the last try began
-	was   time.Time     // a removal: the remote's time of what was on its way before it, and is to go
+	tried  chan struct{} // closed when the first try ended, however
+	newer  bool          // a removal that met what another host has published since
+	met    bool          // a create that found its own bytes on the remote
+	begun  time.Time     // a removal: when the last try began
+	missed bool          // a signature whose archive was not on the remote when it was looked for
+	was    time.Time     // a removal: the remote's time of what was on its way before it, and is to go
 
 	// Guarded by queue.mu.
 	state     entryState
@@ -55,9 +56,13 @@ type entry struct {
 	reason    string // of the last failure
 	answered  bool   // tried is closed
 	blessed   bool   // a signature whose archive we have sent while it waited
+	of        int64  // the bytes of that archive
+	hurried   bool   // somebody waits for the queue to be empty
 	doomed    bool   // a signature whose archive lost while it was looked at
 	tries     uint64 // ended tries, for flush
 	waited    bool   // for a remote that was away, or for the next daemon
+
+	retried bool // it was held, and is tried again
 
 	over bool // a removal that the remote has carried out; guarded by its key lock
 }
@@ -342,27 +347,13 @@ func (q *queue) cancel(key string) []*entry {
 	return out
 }
 
-// cancelHeld takes out the held entries of a key and returns them, to be erased.
-func (q *queue) cancelHeld(key string) []*entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var out []*entry
-	for _, e := range q.held {
-		if e.key == key {
-			q.unhold(e)
-			q.hide(e.ino, -1)
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// hurry lets all entries be tried at once and returns what is in the queue.
-func (q *queue) hurry() []*entry {
+// hurry lets all entries be tried at once and returns what is in the queue. flush
+// says that somebody waits for that to be empty.
+func (q *queue) hurry(flush bool) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range q.ready {
-		e.notBefore = time.Time{}
+		e.notBefore, e.hurried = time.Time{}, flush
 	}
 	heap.Init(&q.ready)
 	var all []*entry

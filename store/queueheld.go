@@ -13,6 +13,16 @@ func (q *queue) heldEntries() []*entry {
 	return slices.Collect(maps.Values(q.held))
 }
 
+// anyHeld is one of those, nil if there is none.
+func (q *queue) anyHeld() *entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.held {
+		return e
+	}
+	return nil
+}
+
 func (q *queue) isHeld(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -27,7 +37,7 @@ func (q *queue) readmit(e *entry) {
 	q.unhold(e)
 	q.count++
 	q.bytes += e.size
-	e.notBefore = time.Time{}
+	e.notBefore, e.retried = q.now(), true // new ones first: builds wait for them
 	q.chains[e.key] = []*entry{e}
 	q.push(e)
 }
@@ -110,4 +120,19 @@ func (q *queue) withdraw(key string, ino uint64) (queued, aside []*entry, ok boo
 		}
 	}
 	return queued, aside, true
+}
+
+// cancelHeld takes out the held entries of a key and returns them, to be erased.
+func (q *queue) cancelHeld(key string) []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*entry
+	for _, e := range q.held {
+		if e.key == key {
+			q.unhold(e)
+			q.hide(e.ino, -1)
+			out = append(out, e)
+		}
+	}
+	return out
 }

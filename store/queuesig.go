@@ -1,20 +1,46 @@
 package store
 
-import "slices"
+import (
+	"container/heap"
+	"slices"
+	"time"
+)
 
-// bless lets the signatures that wait for an archive go: ours was sent.
-func (q *queue) bless(sig string) {
+// bless lets the signatures that wait for an archive go: ours was sent, with so
+// many bytes.
+func (q *queue) bless(sig string, bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range q.chains[sig] {
-		e.blessed = true
+		e.blessed, e.of = true, bytes
+		if i := slices.Index(q.ready, e); i >= 0 && e.attempts == 0 {
+			e.notBefore = time.Time{}
+			heap.Fix(&q.ready, i)
+			q.poke()
+		}
 	}
 }
 
-func (q *queue) isBlessed(e *entry) bool {
+// blessing tells whether a signature's archive was sent while it waited, and the
+// size of that in bytes.
+func (q *queue) blessing(e *entry) (bytes int64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return e.blessed
+	return e.of, e.blessed
+}
+
+// isBlessed reports whether the last signature of a key is blessed.
+func (q *queue) isBlessed(sig string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	chain := q.chains[sig]
+	return len(chain) > 0 && chain[len(chain)-1].blessed
+}
+
+func (q *queue) isHurried(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return e.hurried
 }
 
 // endings counts the chains that came to their end.
@@ -50,10 +76,10 @@ func (q *queue) isDoomed(e *entry) bool {
 	return e.doomed
 }
 
-// park keeps a signature back until its archive is sent, and says no if that has
-// lost. endings is from before it was found that it is not sent: if a chain has
-// ended since, it is looked at again.
-func (q *queue) park(e *entry, endings uint64) bool {
+// park keeps a signature back until its archive is sent, or for some time, and says
+// no if the archive has lost. endings is from before it was found that it is not
+// sent: if a chain has ended since, it is looked at again.
+func (q *queue) park(e *entry, endings uint64, again time.Duration) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e.doomed {
@@ -63,7 +89,17 @@ func (q *queue) park(e *entry, endings uint64) bool {
 		q.push(e)
 		return true
 	}
-	e.state, e.reason = parked, "its archive is not on the remote"
+	if again < sigPause { // a build has only begun
+		e.reason = ""
+	} else {
+		e.reason = noArchive
+	}
 	q.answer(e)
+	if again > 0 {
+		e.notBefore = q.now().Add(again)
+		q.push(e)
+		return true
+	}
+	e.state = parked
 	return true
 }

@@ -69,9 +69,9 @@ func (s *Store) dropForsaken(entries []*entry) (left []*entry, last map[string]*
 			continue
 		}
 		s.log.Info("signature dropped: its archive was not published, or did not survive", "key", e.key)
-		s.queue.erase(e, false)
-		failpoint.Pass("recover.forsaken")
 		s.dropLocal(e.key)
+		failpoint.Pass("recover.forsaken")
+		s.queue.erase(e, false)
 	}
 	return left, lastOf(left)
 }
@@ -131,7 +131,7 @@ func (s *Store) markRunning() error {
 // background. Only then the next stop can be a clean one.
 func (s *Store) checkAll(ctx context.Context) {
 	waiting := s.checkCached(ctx) // for a sender to find the damage too
-	for _, e := range s.queue.hurry() {
+	for _, e := range s.queue.hurry(false) {
 		if e.op != opRemove && s.checkUnclean(s.queue.path(e, false), e.key) != nil {
 			waiting = true
 		}

@@ -115,7 +115,11 @@ func (s *Store) setAsideCached(r *VerifyResult, key string, seen *unix.Statx_t, 
 	s.damaged.Add(waited)
 	s.log.Error("damaged object set aside", "key", key, "error", damage)
 	s.ledger.note(Event{Kind: EventWarning, Key: key, Message: "damaged, set aside: " + oneLine(damage)}, nil)
-	s.dropSignatureOf(key)
+	if waited > 0 {
+		s.dropSignatureOf(key)
+	} else {
+		s.dropSignatureOfCopy(key)
+	}
 	s.changed(key)
 }
 

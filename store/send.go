@@ -77,11 +77,7 @@ func (s *Store) nextEntry(ctx context.Context, timer *time.Timer) (*entry, time.
 
 // send tries one entry once and decides what becomes of it.
 func (s *Store) send(ctx context.Context, e *entry) {
-	endings := s.queue.endings()
-	if strings.HasSuffix(e.key, ".sig") && e.op != opRemove && !s.archiveSent(ctx, e) {
-		if !s.queue.park(e, endings) {
-			s.dropEntry(e)
-		}
+	if isSignature(e) && !s.mayFollow(ctx, e) {
 		return
 	}
 	err := s.perform(ctx, e)
@@ -166,25 +162,26 @@ func (s *Store) settleExist(ctx context.Context, e *entry, exist error) error {
 	if s.worthless(info) {
 		return s.guard.Put(ctx, key, &source{path: path, size: e.size}, remote.PutOptions{})
 	}
-	if info.Size != e.size {
-		return exist
+	same := false
+	if info.Size == e.size {
+		if same, err = s.sameContent(ctx, key, path); err != nil {
+			return err
+		}
 	}
-	same, err := s.sameContent(ctx, key, path)
-	if err == nil && !same {
-		err = exist
+	switch {
+	case same:
+		return nil
+	case isSignature(e) && s.queue.isBlessed(e.key):
+		return s.guard.Put(ctx, key, &source{path: path, size: e.size}, remote.PutOptions{}) // it is of other bytes
 	}
-	return err
+	return exist
 }
 
 // sent ends an entry that the remote has.
 func (s *Store) sent(e *entry) {
 	s.outage.Store(false)
 	if s.queue.isDoomed(e) {
-		// Its archive lost while it was under way.
-		if err := s.guard.Delete(s.ctx, remote.Key(e.key)); err != nil {
-			s.quiet.warn("signature of another archive left on the remote", "key", e.key, "error", err)
-		}
-		s.dropEntry(e)
+		s.takeBack(e)
 		return
 	}
 	if e.op == opRemove {
@@ -193,7 +190,7 @@ func (s *Store) sent(e *entry) {
 			s.changed(e.key)
 		}
 	} else {
-		s.queue.bless(e.key + sstate.SideSig)
+		s.queue.bless(e.key+sstate.SideSig, e.size)
 		s.tellRemoval(e.key, e.size)
 		now := s.remoteNow()
 		at := s.timeOfSent(e, now)
@@ -208,6 +205,9 @@ func (s *Store) sent(e *entry) {
 	s.queue.conclude(e)
 	failpoint.Pass("send.concluded")
 	s.takesAgain.Store(true)
+	if e.retried { // not a new one only
+		s.takesHeld.Store(true)
+	}
 }
 
 // timeOfSent is the remote's time of what an entry put there. What an earlier try
@@ -264,72 +264,6 @@ func (s *Store) lost(ctx context.Context, e *entry, lostTo error) {
 	s.touches.want(e.key)
 	s.queue.conclude(e)
 	s.changed(e.key)
-}
-
-// dropSignatureOf is dropSignature for what may be an archive.
-func (s *Store) dropSignatureOf(key string) {
-	if n, ok := sstate.ParsePath(key); ok && n.IsArchive() {
-		s.dropSignature(key + sstate.SideSig)
-	}
-}
-
-// dropSignature drops what is queued of a signature whose archive lost, or is
-// damaged: it belongs to other bytes. What was removed before it stays hidden.
-func (s *Store) dropSignature(sig string) {
-	if s.withdrawSignature(sig) {
-		s.changed(sig)
-	}
-}
-
-// withdrawSignature is dropSignature without telling that the name has changed.
-func (s *Store) withdrawSignature(sig string) (changed bool) {
-	unlock := s.keys.lock(sig)
-	defer unlock()
-	entries, removal := s.queue.condemn(sig)
-	for _, e := range entries {
-		s.queue.erase(e, false)
-	}
-	if len(entries) == 0 {
-		return false
-	}
-	if removal != nil && !removal.over {
-		if err := s.whiteout(sig); err != nil {
-			s.quiet.warn("removed signature shows until the remote has lost it", "key", sig, "error", err)
-		}
-	}
-	s.dropLocal(sig)
-	return true
-}
-
-// dropEntry ends a signature that belongs to no archive.
-func (s *Store) dropEntry(e *entry) {
-	unlock := s.keys.lock(e.key)
-	if localID(s.queue.path(e, false)) == localID(s.layout.object(e.key)) {
-		s.dropLocal(e.key)
-	}
-	unlock()
-	s.queue.conclude(e)
-	s.changed(e.key)
-}
-
-// archiveSent reports whether a signature's archive is on the remote with the
-// bytes it was made of: nothing of the archive is queued, and either we sent it
-// while the signature waited, or the remote has it and it was here before the
-// signature. What came later was fetched, and may be anybody's.
-func (s *Store) archiveSent(ctx context.Context, e *entry) bool {
-	archive := sstate.ArchivePath(e.key)
-	if s.queue.pending(archive) {
-		return false
-	}
-	if s.queue.isBlessed(e) {
-		return true
-	}
-	bytes, sig := localID(s.layout.object(archive)), localID(s.queue.path(e, false))
-	if bytes == (FileID{}) || bytes.Birth > sig.Birth {
-		return false
-	}
-	_, err := s.guard.Stat(ctx, remote.Key(archive))
-	return !errors.Is(err, remote.ErrNotExist) && !s.queue.pending(archive)
 }
 
 // refused holds an entry that the remote does not want, unless the remote as a

@@ -64,6 +64,8 @@ type Store struct {
 	// takesAgain is set when something was sent: what is held may go too.
 	takesAgain atomic.Bool
 
+	takesHeld atomic.Bool // what was held has been sent
+
 	onChange atomic.Pointer[func(path string)]
 
 	ctx    context.Context // of the background work: the store is its owner
@@ -242,7 +244,7 @@ func (s *Store) remoteChanged(st remote.State) {
 		s.log.Warn("remote is offline: lookups answer from what is known, publishes are kept", "reason", st.Reason)
 	} else {
 		s.log.Info("remote is back")
-		s.queue.hurry()
+		s.queue.hurry(false)
 		s.touches.revive()
 		if s.index != nil && s.ctx.Err() == nil {
 			s.index.wake()

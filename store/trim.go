@@ -40,6 +40,7 @@ func (s *Store) trim(ctx context.Context, need int64) Count {
 	s.eachOldest(ctx, wanted, func(c cached) {
 		if s.evict(c) {
 			gone.plus(1, c.size)
+			s.evictSignature(c.key)
 		}
 	})
 	if gone.Objects > 0 {
@@ -72,4 +73,22 @@ func (s *Store) evict(c cached) bool {
 	gone := s.dropLocal(c.key)
 	failpoint.Pass("trim.evicted")
 	return gone
+}
+
+// evictSignature drops the cached signature of an archive that went: when both are
+// replaced on the remote, the old one would be taken for that of the new archive.
+// Like evict it waits for nobody.
+func (s *Store) evictSignature(key string) {
+	if n, ok := sstate.ParsePath(key); !ok || !n.IsArchive() {
+		return
+	}
+	sig := key + sstate.SideSig
+	unlock, ok := s.keys.try(sig)
+	if !ok {
+		return
+	}
+	defer unlock()
+	if !s.isOurs(sig) && !s.fetches.inUse(sig) {
+		s.dropLocal(sig)
+	}
 }
