@@ -14,11 +14,20 @@ import (
 
 // Timeouts of a connection. Bodies have none here: a remote.Guard watches
 // their progress.
+//
+// net/http dials for each request that waits, so some connections come too late
+// and stay unused. Apache's kernel has not handed those to Apache, and holds them
+// back for 30 s (TCP_DEFER_ACCEPT). From Linux 6.15 it also ignores what is sent
+// over one after a keep-alive probe, until those 30 s are over; and if nothing is
+// sent, each holds a worker of Apache's from then on. So an idle connection is closed
+// before the first probe, and the first probe comes after the 30 s.
 const (
 	dialTimeout     = 3 * time.Second
 	handshakeLimit  = 5 * time.Second
-	idleTimeout     = 60 * time.Second
-	keepAlive       = 15 * time.Second
+	idleTimeout     = 25 * time.Second
+	firstProbe      = 35 * time.Second
+	probeInterval   = 15 * time.Second
+	probes          = 4 // without an answer end a connection
 	continueTimeout = time.Second
 )
 
@@ -34,7 +43,9 @@ func New(access remote.Access) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: firstProbe, Interval: probeInterval, Count: probes,
+	}}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
