@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,8 @@ const pollInterval = 10 * time.Millisecond
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the leader has been waited for
+
+	gone atomic.Bool // nothing of the group is left: its number may be another's now
 }
 
 // spawn starts a program whose output goes to dir/log.
@@ -53,6 +56,9 @@ func (p *process) ended() bool {
 
 // signal reaches every process of the group.
 func (p *process) signal(sig syscall.Signal) error {
+	if p.gone.Load() {
+		return syscall.ESRCH
+	}
 	return syscall.Kill(-p.cmd.Process.Pid, sig)
 }
 
@@ -77,6 +83,7 @@ func (p *process) kill() error {
 	for {
 		err := p.signal(syscall.SIGKILL)
 		if errors.Is(err, syscall.ESRCH) && p.ended() {
+			p.gone.Store(true)
 			return nil
 		}
 		if time.Now().After(deadline) {
