@@ -1,10 +1,12 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,5 +102,26 @@ func TestHeldOnAFullDisk(t *testing.T) {
 	r.wantRemote(key, "content 0")
 	if n := r.queue.hiddenNames(fresh.ino); n != 0 {
 		t.Errorf("%d names hidden of what is sent", n)
+	}
+}
+
+// TestHeldLeaveTheDiskItsRoom: what the remote refuses stops no publish before it
+// fills the cache, which nothing could trim then.
+func TestHeldLeaveTheDiskItsRoom(t *testing.T) {
+	r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish, o.QueueSize, o.CacheSize = PublishQueue, 45, 45 })
+	keys := r.hold(5) // of 9 bytes each
+	late := testKey(9, "package")
+	if err := r.publish(late, "content 9"); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("publish into a cache of refused objects = %v, want %v", err, syscall.ENOSPC)
+	}
+	r.mustPublish(late+".siginfo", "signatures go on")
+	r.mem.Fail("put", nil)
+	r.flush()
+	if n := r.queue.heldSize(); n != 0 {
+		t.Errorf("%d bytes are held of nothing", n)
+	}
+	r.mustPublish(late, "content 9")
+	for i, key := range keys {
+		r.wantRemote(key, fmt.Sprint("content ", i))
 	}
 }

@@ -136,6 +136,11 @@ func (s *Store) roomInQueue(ctx context.Context, p publishing, size int64) error
 		s.warn(p.key, fmt.Sprintf("queue is full (%d bytes wait for the remote): not published", queued))
 		return syscall.ENOSPC
 	}
+	// What was refused blocks nobody, as long as it leaves the disk its room.
+	if kept := s.queue.size() + s.queue.heldSize(); kept+size > max(s.opt.QueueSize, s.opt.CacheSize) {
+		s.warn(p.key, fmt.Sprintf("cache is full of what the remote does not take (%d bytes): not published", kept))
+		return syscall.ENOSPC
+	}
 	return nil
 }
 

@@ -80,8 +80,10 @@ type queue struct {
 	chains map[string][]*entry      // per key, oldest first; without held ones
 	held   map[uint64]*entry
 	heldBy map[string]int // number of held entries per key
-	ready  readyHeap      // heads of chains that wait for a try
-	hidden map[uint64]int // names of an inode that are not in the mount
+
+	heldBytes int64
+	ready     readyHeap      // heads of chains that wait for a try
+	hidden    map[uint64]int // names of an inode that are not in the mount
 	// changing are the inodes whose names in the queue come or go just now:
 	// hidden and the file system do not agree on them. changes counts these
 	// changes, for 1,024 groups of inodes.

@@ -55,6 +55,7 @@ func (q *queue) hold(e *entry, reason string) bool {
 	e.attempts++
 	q.held[e.seq] = e
 	q.heldBy[e.key]++
+	q.heldBytes += e.size
 	q.answer(e)
 	return true
 }
@@ -67,6 +68,7 @@ func (q *queue) keepHeld(e *entry, reason string) {
 	e.seq, e.state, e.reason = q.seq, held, reason
 	q.held[e.seq] = e
 	q.heldBy[e.key]++
+	q.heldBytes += e.size
 	q.hide(e.ino, 1)
 	q.answer(e)
 }
@@ -84,9 +86,17 @@ func (q *queue) latest(key string) time.Time {
 // unhold takes an entry out of the held ones. Called with mu held.
 func (q *queue) unhold(e *entry) {
 	delete(q.held, e.seq)
+	q.heldBytes -= e.size
 	if q.heldBy[e.key]--; q.heldBy[e.key] <= 0 {
 		delete(q.heldBy, e.key)
 	}
+}
+
+// heldSize is the bytes of what is held.
+func (q *queue) heldSize() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.heldBytes
 }
 
 func (q *queue) heldCount() int {
