@@ -237,6 +237,24 @@ func TestLearned(t *testing.T) {
 	}
 }
 
+// TestPairLostInATrial: a connection that is lost while Open tries pairs does not
+// mean that the server takes none.
+func TestPairLostInATrial(t *testing.T) {
+	var moves atomic.Int64
+	_, address := started(t, map[string]http.HandlerFunc{
+		"MKCOL": status(201), "PUT": status(201), "DELETE": status(204), "PROPFIND": folderAnswer("/base/"),
+		"MOVE": func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "exclusive-other") && moves.Add(1) == 1 {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(http.StatusPreconditionFailed)
+		},
+	})
+	if k := mustOpen(t, address, remote.OpenOptions{}).knows(); !k.pairs {
+		t.Errorf("after %d MOVEs %+v, want pairs", moves.Load(), k)
+	}
+}
+
 // TestCreateRoot: the root is made when that is asked for, with all above it,
 // and not else.
 func TestCreateRoot(t *testing.T) {

@@ -3,6 +3,7 @@ package webdav
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"sstatefs/remote"
+	"sstatefs/remote/transport"
 )
 
 // tidyLimit bounds what is done after the caller's context has ended, in order
@@ -138,7 +140,8 @@ func (t *trial) conditional(ctx context.Context, k *known) {
 }
 
 // exclusive tries MOVE Overwrite: F onto a name that is there, behind the PUT of
-// what it moves. If that gets no answers it is tried alone.
+// what it moves. What is learned here is kept for long, so a connection that is
+// lost is no answer; if the second gets none either, MOVE is tried alone.
 func (t *trial) exclusive(ctx context.Context, k *known) {
 	if !t.put(ctx, "exclusive", "1") {
 		return
@@ -146,10 +149,15 @@ func (t *trial) exclusive(ctx context.Context, k *known) {
 	other, there := t.folder+"exclusive-other", t.folder+"exclusive"
 	put := request{method: http.MethodPut, path: other}
 	move := t.d.moveRequest("MOVE", other, there, map[string]string{"Overwrite": "F"})
-	first, second, err := t.d.client.pair(ctx, t.d.client.pairOf(ctx, put.text("second"), move))
-	if err == nil && first.code/100 == 2 && second.code == http.StatusPreconditionFailed {
-		k.exclusive, k.pairs = true, true
-		return
+	for range 2 {
+		first, second, err := t.d.client.pair(ctx, t.d.client.pairOf(ctx, put.text("second"), move))
+		if err == nil && first.code/100 == 2 && second.code == http.StatusPreconditionFailed {
+			k.exclusive, k.pairs = true, true
+			return
+		}
+		if err == nil && second.code != 0 || errors.Is(err, transport.ErrNoPairs) {
+			break
+		}
 	}
 	t.put(ctx, "exclusive-other", "second")
 	k.exclusive = t.call(ctx, move).code == http.StatusPreconditionFailed
