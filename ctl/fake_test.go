@@ -89,10 +89,11 @@ func (f *fakeStore) closeCalls() int {
 	return f.closed
 }
 
-// fakeMount is in use while busy, and gone when gone is closed.
+// fakeMount is in use while busy or kept, and gone when gone is closed.
 type fakeMount struct {
-	mu       sync.Mutex // guards busy and detached
+	mu       sync.Mutex // guards busy, kept and detached
 	busy     bool
+	kept     bool // it is mounted elsewhere too: unmounted here it goes on
 	detached bool
 	gone     chan struct{}
 	once     sync.Once
@@ -110,7 +111,10 @@ func (f *fakeMount) Unmount() error {
 	if f.busy {
 		return syscall.EBUSY
 	}
-	f.end()
+	f.detached = true
+	if !f.kept {
+		f.end()
+	}
 	return nil
 }
 
@@ -180,7 +184,8 @@ func serveFakes(t testing.TB) *testMount {
 		t.Fatal(err)
 	}
 	m.session = NewSession(m.store, m.mount, claim.Info())
-	m.session.users = func(string) []User { return nil }
+	m.session.users = func(TableEntry) []User { return nil }
+	m.session.wait = time.Second
 	m.server, err = Serve(ServerOptions{
 		Session: m.session, Claim: claim, Listen: func(int) Listener { return m.listener },
 	})

@@ -15,6 +15,10 @@ import (
 // once, as it does when nobody uses it.
 const lazyWait = time.Second
 
+// endWait is how long an unmount waits for the end of a mount that the kernel has
+// let go of: requests that nobody waits for any more may be under way.
+const endWait = 10 * time.Second
+
 // Store is what a Session needs of a store.Store.
 type Store interface {
 	Status() store.Status
@@ -41,7 +45,9 @@ type Session struct {
 	store Store
 	mount Mount
 	info  MountInfo
-	users func(mountpoint string) []User
+	place TableEntry // the mount in the kernel's table, its path alone if it is not there
+	users func(mount TableEntry) []User
+	wait  time.Duration // endWait
 	gone  chan struct{} // closed when the kernel has let go of the mount
 	ended chan struct{} // closed when the store is closed
 	wg    sync.WaitGroup
@@ -62,7 +68,7 @@ type Session struct {
 // NewSession begins to watch a mount that answers.
 func NewSession(s Store, m Mount, info MountInfo) *Session {
 	session := &Session{
-		store: s, mount: m, info: info, users: Users, phase: PhaseMounted,
+		store: s, mount: m, info: info, place: placeOf(info.Mountpoint), users: Users, wait: endWait, phase: PhaseMounted,
 		gone: make(chan struct{}), ended: make(chan struct{}), hurried: make(chan struct{}),
 	}
 	session.hurry = sync.OnceFunc(func() { close(session.hurried) })
@@ -72,6 +78,16 @@ func NewSession(s Store, m Mount, info MountInfo) *Session {
 		close(session.gone)
 	})
 	return session
+}
+
+// placeOf finds a mount of ours in the kernel's table.
+func placeOf(mountpoint string) TableEntry {
+	if table, err := ReadTable(); err == nil {
+		if e, mounted := table.At(mountpoint); mounted && e.Ours() {
+			return e
+		}
+	}
+	return TableEntry{Mountpoint: mountpoint}
 }
 
 // Gone is closed when the mount is, whoever unmounted it.
@@ -127,7 +143,7 @@ func (s *Session) Detach(policy BusyPolicy) (used bool, err error) {
 	err = s.mount.Unmount()
 	if errors.Is(err, syscall.EBUSY) {
 		if policy == BusyRefuse {
-			return false, busyError(s.info.Mountpoint, s.users(s.info.Mountpoint))
+			return false, busyError(s.info.Mountpoint, s.users(s.place))
 		}
 		used, err = true, s.mount.UnmountLazy()
 	}
@@ -167,14 +183,16 @@ func (s *Session) Wait() { s.wg.Wait() }
 
 // Unmount ends the mount as a command asked for it: what is queued is sent
 // while the mount still works, then it is detached, then the store is closed.
-// A mount that is in use and is to be refused stays as it was.
+// A mount that is in use and is to be refused stays as it was. If it turns out
+// only then that it is mounted once more elsewhere, it has no name here any more,
+// and the daemon serves on.
 func (s *Session) Unmount(
 	ctx context.Context, o UnmountRequest, progress func(Progress),
 ) (UnmountResult, error) {
 	result := UnmountResult{Mountpoint: s.info.Mountpoint}
 	if o.Busy == BusyRefuse && !s.isGone() {
 		// Before a long drain, and seen without trying: a try would succeed.
-		if users := s.users(s.info.Mountpoint); len(users) > 0 {
+		if users := s.users(s.place); len(users) > 0 {
 			return result, busyError(s.info.Mountpoint, users)
 		}
 	}
@@ -188,10 +206,13 @@ func (s *Session) Unmount(
 		s.setPhase(PhaseMounted)
 		return result, err
 	}
-	if o.Busy == BusyLazy && !s.goneWithin(lazyWait) {
+	switch {
+	case o.Busy == BusyLazy && !s.goneWithin(lazyWait):
 		return result, nil
+	case o.Busy == BusyRefuse && !s.goneWithin(s.wait):
+		return result, keptError(s.info.Mountpoint)
 	}
-	// The mount is gone: from here a caller that hangs up changes nothing.
+	// The mount is gone, or is to go: from here a caller that hangs up changes nothing.
 	closing, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	result.Left, err = s.Close(closing)

@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -48,9 +49,33 @@ func TestUnmountOfABusyMount(t *testing.T) {
 	}
 }
 
+// A container that has the mount too is served until it ends: nothing is closed,
+// however often it is asked.
+func TestUnmountOfAMountThatIsKept(t *testing.T) {
+	m := serveFakes(t)
+	close(m.store.sent)
+	m.mount.kept = true
+	for range 2 {
+		result, err := m.client.Unmount(testContext(t), UnmountRequest{}, nil)
+		if !IsKind(err, KindBusy) || result.Ended || !strings.Contains(err.Error(), "in use elsewhere") {
+			t.Errorf("Unmount() = %+v, %v, want KindBusy", result, err)
+		}
+	}
+	if n := m.store.closeCalls(); n != 0 {
+		t.Errorf("store closed %d times while it is in use", n)
+	}
+	if _, err := m.client.Status(testContext(t)); err != nil {
+		t.Errorf("Status() = %v", err)
+	}
+	result, err := m.client.Unmount(testContext(t), UnmountRequest{Busy: BusyForce}, nil)
+	if err != nil || !result.Ended || m.store.closeCalls() != 1 {
+		t.Errorf("Unmount(force) = %+v, %v", result, err)
+	}
+}
+
 func TestUnmountNamesTheUserBeforeItDrains(t *testing.T) {
 	m := serveFakes(t) // its queue never drains
-	m.session.users = func(string) []User { return []User{{PID: 123, Command: "bash"}, {PID: 4}} }
+	m.session.users = func(TableEntry) []User { return []User{{PID: 123, Command: "bash"}, {PID: 4}} }
 	_, err := m.client.Unmount(testContext(t), UnmountRequest{DrainTimeout: Duration(time.Hour)}, nil)
 	want := "/mnt/sstate: in use by pid 123 (bash) and 1 more"
 	if !IsKind(err, KindBusy) || err.Error() != want {

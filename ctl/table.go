@@ -27,6 +27,9 @@ type TableEntry struct {
 	Source     string // what df shows
 	Connection int    // minor device number: the name below /sys/fs/fuse/connections
 	UID        int    // who mounted it, for FUSE; else -1
+	ID, Parent int    // its number, and that of the mount it is on
+	Shared     int    // the group of peers that tell it of mounts and that it tells, 0 for none
+	Master     int    // the group that tells it only, 0 for none
 }
 
 // Ours tells whether it is a mount of sstatefs.
@@ -46,8 +49,10 @@ func (e TableEntry) mayHang() bool {
 type Table []TableEntry
 
 // ReadTable reads the mounts of this process. It touches none of them.
-func ReadTable() (Table, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+func ReadTable() (Table, error) { return readTable("/proc/self/mountinfo") }
+
+func readTable(path string) (Table, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +65,16 @@ func (t Table) At(path string) (TableEntry, bool) {
 	for i := len(t) - 1; i >= 0; i-- {
 		if t[i].Mountpoint == path {
 			return t[i], true
+		}
+	}
+	return TableEntry{}, false
+}
+
+// byID finds a mount by its number.
+func (t Table) byID(id int) (TableEntry, bool) {
+	for _, e := range t {
+		if e.ID == id {
+			return e, true
 		}
 	}
 	return TableEntry{}, false
@@ -115,7 +130,10 @@ func parseEntry(text string) (TableEntry, error) {
 	}
 	e := TableEntry{
 		Mountpoint: unescape(front[4]), Type: back[0], Source: unescape(back[1]), Connection: n, UID: -1,
+		Shared: numbered(front[6:], "shared:"), Master: numbered(front[6:], "master:"),
 	}
+	e.ID, _ = strconv.Atoi(front[0])
+	e.Parent, _ = strconv.Atoi(front[1])
 	if len(back) > 2 {
 		e.UID = userID(back[2])
 	}
@@ -132,6 +150,18 @@ func userID(options string) int {
 		}
 	}
 	return -1
+}
+
+// numbered finds the number behind a word of the optional fields, 0 if there is
+// none.
+func numbered(fields []string, word string) int {
+	for _, field := range fields {
+		if value, ok := strings.CutPrefix(field, word); ok {
+			n, _ := strconv.Atoi(value)
+			return n
+		}
+	}
+	return 0
 }
 
 // unescape undoes the kernel's octal escapes of space, tab, newline and

@@ -20,7 +20,7 @@ func TestParseTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, ok := table.At("/mnt/my sstate")
-	want := TableEntry{Mountpoint: "/mnt/my sstate", Type: "fuse.sstatefs", Source: "/srv/x", Connection: 44, UID: 1000}
+	want := TableEntry{Mountpoint: "/mnt/my sstate", Type: "fuse.sstatefs", Source: "/srv/x", Connection: 44, UID: 1000, ID: 35, Parent: 22, Shared: 7}
 	if !ok || e != want || !e.Ours() || !e.mayHang() {
 		t.Errorf("At() = %+v, %v, want %+v", e, ok, want)
 	}
@@ -98,6 +98,47 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// A mount in a container stays when it is unmounted here; a copy that follows
+// ours, as services of systemd have it, does not.
+func TestUsersSeesMountsOfOthers(t *testing.T) {
+	const here = `22 1 254:0 / / rw shared:1 - ext4 /dev/root rw
+35 22 0:44 / /srv/sstate rw shared:7 - fuse.sstatefs /srv/x rw,user_id=0
+`
+	parse := func(text string) Table {
+		table, err := parseTable(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	for name, c := range map[string]struct {
+		table string
+		path  string
+		keeps bool
+	}{
+		"container": {"90 80 0:70 / / rw master:3 - overlay overlay rw\n91 90 0:44 / /sstate rw master:7 - fuse.sstatefs /srv/x rw\n", "/sstate", true},
+		"private":   {"90 80 254:0 / / rw - ext4 /dev/root rw\n91 90 0:44 / /srv/sstate rw - fuse.sstatefs /srv/x rw\n", "/srv/sstate", true},
+		"slave":     {"90 80 254:0 / / rw shared:5 master:1 - ext4 /dev/root rw\n91 90 0:44 / /srv/sstate rw master:7 - fuse.sstatefs /srv/x rw\n", "/srv/sstate", false},
+		"peer":      {"90 80 254:0 / / rw shared:1 - ext4 /dev/root rw\n91 90 0:44 / /srv/sstate rw shared:7 - fuse.sstatefs /srv/x rw\n", "/srv/sstate", false},
+		"another":   {"91 90 0:45 / /srv/sstate rw - fuse.sstatefs /srv/x rw\n92 90 8:44 / /srv/sstate rw - ext4 /dev/sdc rw\n", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := parse(here)
+			s := &userSearch{mount: table[1], on: table[0]}
+			v := s.look(parse(c.table), true)
+			if strings.Join(v.paths, " ") != c.path || v.keeps != c.keeps {
+				t.Errorf("look() = %+v, want %q, kept: %v", v, c.path, c.keeps)
+			}
+			if s.isFirst(v) != c.keeps || s.isFirst(v) {
+				t.Error("isFirst() does not tell it once")
+			}
+			if v := s.look(parse(c.table), false); v.keeps {
+				t.Errorf("a mount of our own namespace keeps it: %+v", v)
+			}
+		})
+	}
+}
+
 func TestUsersFindsAWorkingFolderAndAnOpenFile(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -110,7 +151,7 @@ func TestUsersFindsAWorkingFolderAndAnOpenFile(t *testing.T) {
 	}
 	defer sleeper.Wait()
 	defer sleeper.Process.Kill()
-	users := Users(dir)
+	users := Users(TableEntry{Mountpoint: dir})
 	if len(users) != 1 || users[0].PID != sleeper.Process.Pid || users[0].Command != "sleep" {
 		t.Errorf("Users() = %+v, want pid %d (sleep)", users, sleeper.Process.Pid)
 	}
@@ -119,10 +160,10 @@ func TestUsersFindsAWorkingFolderAndAnOpenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if users := Users(dir); len(users) != 2 {
+	if users := Users(TableEntry{Mountpoint: dir}); len(users) != 2 {
 		t.Errorf("Users() = %+v, want this process too", users)
 	}
-	if users := Users(dir + "x"); len(users) != 0 {
+	if users := Users(TableEntry{Mountpoint: dir + "x"}); len(users) != 0 {
 		t.Errorf("Users() of a folder with a longer name = %+v, want none", users)
 	}
 }

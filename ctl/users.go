@@ -16,39 +16,36 @@ type User struct {
 	Command string `json:"command"`
 }
 
-// Users finds the processes that have their working folder, their root or an
-// open file below a mountpoint, as far as this user may look into them. It
-// reads links in /proc only, which the kernel answers without asking the
-// mount's daemon.
-func Users(mountpoint string) []User {
-	table, err := ReadTable()
-	if err != nil {
-		return nil
-	}
-	entry, mounted := table.At(mountpoint)
-	below := func(link string) bool {
-		// The folder below the mount has the same path, and whoever is there
-		// does not use the mount.
-		return leadsBelow(link, mountpoint) && (!mounted || isOn(link, entry))
-	}
+// Users finds the processes that keep a mount busy: that have their working
+// folder, their root or an open file in it, or, one for each, live where it is
+// mounted once more for itself, as in a container. It sees those that this user
+// may look into, and reads links and tables in /proc only, which the kernel
+// answers without asking the mount's daemon.
+func Users(mount TableEntry) []User {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
+	s := newUserSearch(mount)
 	var users []User
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err == nil && uses(pid, below) {
+		if err == nil && s.uses(filepath.Join("/proc", e.Name())) {
 			users = append(users, User{PID: pid, Command: command(pid)})
 		}
 	}
 	return users
 }
 
-func uses(pid int, below func(link string) bool) bool {
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
+// uses tells whether a process, given as its folder in /proc, keeps the mount
+// busy.
+func (s *userSearch) uses(proc string) bool {
+	view := s.viewOf(proc)
+	if s.isFirst(view) {
+		return true
+	}
 	for _, link := range []string{"cwd", "root", "exe"} {
-		if below(filepath.Join(proc, link)) {
+		if s.below(filepath.Join(proc, link), view) {
 			return true
 		}
 	}
@@ -58,7 +55,7 @@ func uses(pid int, below func(link string) bool) bool {
 			continue
 		}
 		for _, e := range entries {
-			if below(filepath.Join(proc, dir, e.Name())) {
+			if s.below(filepath.Join(proc, dir, e.Name()), view) {
 				return true
 			}
 		}
@@ -66,9 +63,20 @@ func uses(pid int, below func(link string) bool) bool {
 	return false
 }
 
-func leadsBelow(link, mountpoint string) bool {
+// below tells whether a link in /proc leads into the mount. Only what has a path
+// below it is looked at: any other may be on a server that hangs. The folder
+// below a mount has such a path too, and whoever is there does not use it.
+func (s *userSearch) below(link string, view *mountView) bool {
 	target, err := os.Readlink(link)
-	return err == nil && (target == mountpoint || strings.HasPrefix(target, mountpoint+"/"))
+	if err != nil {
+		return false
+	}
+	for _, path := range view.paths {
+		if target == path || strings.HasPrefix(target, path+"/") {
+			return s.mount.Connection == 0 || isOn(link, s.mount)
+		}
+	}
+	return false
 }
 
 // isOn tells whether a link in /proc leads to a file of this mount. The kernel
@@ -100,5 +108,14 @@ func busyError(mountpoint string, users []User) error {
 		Kind:    KindBusy,
 		Message: fmt.Sprintf("%s: %s", mountpoint, who),
 		Hint:    "sstatefs unmount --lazy " + mountpoint,
+	}
+}
+
+// keptError says that a mount is mounted once more where it could not be seen.
+func keptError(mountpoint string) error {
+	return &Error{
+		Kind:    KindBusy,
+		Message: mountpoint + ": detached here, but in use elsewhere, by a container perhaps: its daemon serves that to its end",
+		Hint:    "sstatefs unmount --force " + mountpoint,
 	}
 }

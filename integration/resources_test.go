@@ -1,8 +1,13 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +200,62 @@ func TestSignalWhileWaiting(t *testing.T) {
 	if _, errno := a.finish(); errno != "" {
 		t.Errorf("link while signals came: %s", errno)
 	}
+}
+
+// TestContainerUnmount refuses to unmount what a container has too, under another
+// path, with no process in it.
+func TestContainerUnmount(t *testing.T) {
+	needsRoot(t)
+	s := newSite(t)
+	m := s.mount("a")
+	inside := s.mkdir("inside", 0o755)
+	// A name of its own: unmounted on the host, the mount stays there.
+	script := `mount --make-rprivate / && mount --bind "$1" "$2" && umount "$1" && echo ready && read -r key && ` +
+		`mkdir -p "$2/${key%/*}" && echo content > "$2/tmp" && ln "$2/tmp" "$2/$key" && rm "$2/tmp" && cd "$2" && echo linked && read -r end`
+	cmd := s.command(t.Context(), root, "unshare", "--mount", "/bin/sh", "-euc", script, "sh", m.point, inside)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	says := func(want string) {
+		t.Helper()
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("the container says %q, want %q", lines.Text(), want)
+		}
+	}
+	refused := func() {
+		t.Helper()
+		r := s.run(m.uid, binary, "unmount", m.point)
+		if want := "in use by pid " + strconv.Itoa(cmd.Process.Pid); r.code != 1 || !strings.Contains(r.stderr, want) {
+			t.Errorf("unmount: exit %d, %q, want %q", r.code, r.stderr, want)
+		}
+		if _, ok := mountedAt(m.point); !ok {
+			t.Error("its name is gone")
+		}
+	}
+	says("ready")
+	refused()
+	key := archives("container", 1)[0]
+	if _, err := io.WriteString(in, key+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	says("linked")
+	refused()
+	if _, err := os.Stat(filepath.Join(s.remote, key)); err != nil {
+		t.Errorf("what was published meanwhile: %v", err)
+	}
+	in.Close()
+	_ = cmd.Wait() // read has met the end
+	m.stop()
 }
 
 // TestBusyUnmount refuses to unmount what somebody is in.
