@@ -40,6 +40,7 @@ type Server struct {
 	st         *state
 	server     *fuse.Server
 	mountpoint string
+	served     chan struct{} // closed when the kernel asks no more
 	closeOnce  sync.Once
 }
 
@@ -76,18 +77,29 @@ func Mount(o Options) (*Server, error) {
 	opts := options(o, st)
 	bridge := releaseCounter{fs.NewNodeFS(st.root, opts), &st.releases}
 	o.Store.OnChange(st.changed) // told as soon as somebody can have looked
+	m := &Server{st: st, mountpoint: o.Mountpoint, served: make(chan struct{})}
+	release := o.Store.Hold() // a mount may outlive its name, and the store
 	server, err := fuse.NewServer(newLockServer(bridge), o.Mountpoint, &opts.MountOptions)
 	if err == nil {
-		go server.Serve()
+		m.server = server
+		go m.serve(release)
 		err = server.WaitMount()
 	}
 	if err != nil {
+		release()
 		o.Store.OnChange(func(string) {})
 		return nil, fmt.Errorf("mount %s: %w", o.Mountpoint, mendable(err))
 	}
 	st.passthrough.Store(canPassThrough(server, o.Store))
 	go st.notes.run(st.send)
-	return &Server{st: st, server: server, mountpoint: o.Mountpoint}, nil
+	return m, nil
+}
+
+// serve answers the kernel until it asks no more, then calls release.
+func (m *Server) serve(release func()) {
+	defer close(m.served)
+	m.server.Serve()
+	release()
 }
 
 // options are the kernel settings and their reasons.
@@ -166,8 +178,8 @@ func (w logWriter) Write(p []byte) (int, error) {
 // Passthrough reports whether the kernel reads cached files itself.
 func (m *Server) Passthrough() bool { return m.st.passthrough.Load() }
 
-// Wait returns when the file system is not mounted any more.
-func (m *Server) Wait() { m.server.Wait() }
+// Wait returns when the file system is not mounted any more, under no name.
+func (m *Server) Wait() { <-m.served }
 
 // Unmount unmounts: EBUSY if it is in use.
 func (m *Server) Unmount() error { return unmount(m.mountpoint, false) }

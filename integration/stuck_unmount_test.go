@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,27 @@ func (m *mount) forced() {
 	if _, ok := mountedAt(m.point); ok {
 		m.t.Errorf("still mounted after unmount --force: %s", r.stderr)
 	}
+}
+
+// TestForcedThenMounted mounts at once what was ended while in use: the next daemon
+// gets the cache, and who was in the mount before cannot change it.
+func TestForcedThenMounted(t *testing.T) {
+	s := newSite(t)
+	m := s.mount("a")
+	for range 5 {
+		a := s.actorIn(os.Getuid(), m.point)
+		a.do("write_file", "file", "x")
+		m.forced()
+		s.must("flock", "--nonblock", filepath.Join(m.cache, "lock"), "true")
+		m.wait()
+		m.alarm.Stop()
+		m.restart()
+		if _, errno := a.call("link", "file", archives("late", 1)[0]); errno == "" {
+			t.Error("the mount that was ended publishes")
+		}
+		a.end()
+	}
+	m.stop()
 }
 
 // TestPlainUnmountOfDead unmounts without --force what is dead and in use.

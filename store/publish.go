@@ -29,7 +29,7 @@ type publishing struct {
 //
 // Errors: EEXIST when the name is taken and may not be replaced, EPERM when
 // --unlink=refuse forbids that; EIO for an empty archive, which BitBake survives and an empty object would not let it;
-// ENOSPC when the queue is full.
+// ENOSPC when the queue is full; ENOTCONN when the store is closed.
 func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	before := localID(s.layout.object(p.key))
 	_, err := s.lookupObject(ctx, p.key)
@@ -69,6 +69,11 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	failpoint.Pass("publish.synced")
 	unlock := s.keys.lock(p.key)
 	defer unlock()
+	end, err := s.changes.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	now := localID(s.layout.object(p.key))
 	quicker := now != (FileID{}) && now != before // another publisher was; a copy that went was trimmed
 	switch {

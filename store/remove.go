@@ -23,9 +23,13 @@ func (s *Store) removeObject(ctx context.Context, key string) (*entry, error) {
 	}
 	unlock := s.keys.lock(key)
 	defer unlock()
+	end, err := s.changes.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	var e *entry
 	if s.opt.Unlink == UnlinkRemote && !s.readOnly() {
-		var err error
 		if e, err = s.queueRemoval(key); err != nil { // before the whiteout: recovery makes that
 			return nil, err
 		}

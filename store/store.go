@@ -26,6 +26,8 @@ type Store struct {
 	traits remote.Traits
 
 	lockFile *os.File
+	holders  atomic.Int32 // of lockFile, besides the store
+	changes  changes
 	sums     sums
 	keys     *keyLocks
 	queue    *queue
@@ -254,12 +256,13 @@ func (s *Store) remoteChanged(st remote.State) {
 }
 
 // Close sends what it can until ctx is done, then stops all work and leaves
-// the cache to the next. It returns what was not sent. Later calls return the
-// same.
+// the cache to the next, unless somebody holds it (Hold). It returns what was not
+// sent; from when that is counted, publishes and removals are refused (ENOTCONN).
+// Later calls return the same.
 func (s *Store) Close(ctx context.Context) (Left, error) {
 	var err error
 	s.closed.Do(func() {
-		s.left, err = s.Flush(ctx, nil)
+		s.left, err = s.sendLast(ctx)
 		s.lastTouches(ctx)
 		if errors.Is(err, ctx.Err()) {
 			err = nil // what is left says it
@@ -274,7 +277,7 @@ func (s *Store) Close(ctx context.Context) (Left, error) {
 		}
 		s.wg.Wait()
 		s.ledger.close()
-		err = errors.Join(err, gerr, s.closeCache(), s.closeRemote())
+		err = errors.Join(err, gerr, s.closeCache(), s.closeRemote(), s.unlock())
 	})
 	return s.left, err
 }
@@ -294,14 +297,14 @@ func (s *Store) closeCache() error {
 	s.feed.close()
 	err := s.syncCache()
 	if s.unclean.Load() || err != nil {
-		return errors.Join(err, s.lockFile.Close()) // the next start checks, or goes on checking
+		return err // the next start checks, or goes on checking
 	}
 	failpoint.Pass("stop.synced")
 	if e := os.Remove(s.layout.path("running")); err == nil && !errors.Is(e, os.ErrNotExist) {
 		err = e
 	}
 	failpoint.Pass("stop.marked")
-	return errors.Join(err, s.lockFile.Close())
+	return err
 }
 
 // errno for rules of this package that have a POSIX name.

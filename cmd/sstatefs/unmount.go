@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"sstatefs/ctl"
 	fusefs "sstatefs/fs"
@@ -27,6 +28,10 @@ const unmountExample = `  sstatefs unmount /srv/sstate
 
 // forceGrace is how long --force waits for the daemon beyond --drain-timeout.
 const forceGrace = 15 * time.Second
+
+// endGrace is how long it waits for the end of a daemon that has answered: other
+// commands may be under way in it for 5 s.
+const endGrace = 6 * time.Second
 
 type unmountFlags struct {
 	drainTimeout ageValue
@@ -108,11 +113,19 @@ func (p *program) unmountThrough(ctx context.Context, client *ctl.Client, flags 
 	if !flags.force { // which waits for nobody
 		status, _ = client.Status(ctx) // without an answer the unmount fails too
 	}
+	daemon, unseen := unix.PidfdOpen(client.Info().PID, 0) // Linux 5.3
+	if unseen == nil {
+		defer unix.Close(daemon)
+	}
 	sending := p.newSending()
 	result, err := client.Unmount(ctx, ctl.UnmountRequest{DrainTimeout: ctl.Duration(drain), Busy: flags.policy()}, sending.show)
 	sending.done()
 	if err != nil {
 		return sending.ended(client.Info().Mountpoint, stillMounted(client.Info().Mountpoint), err)
+	}
+	if flags.force && unseen == nil {
+		// In use it keeps the cache to its end, and who is told may mount again at once.
+		hasEnded(daemon, endGrace)
 	}
 	return p.unmounted(result, client.Info().CacheDir, unmountedText(status.ReadOnly))
 }
