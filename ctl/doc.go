@@ -42,7 +42,8 @@
 // A mount's socket and its record (a small JSON file that is locked while the
 // daemon lives) have a name made of the mountpoint, in a folder that belongs to
 // the mount's user: see Host. A record says where the socket is, so that a
-// socket at a place of the user's choice is found too.
+// socket at a place of the user's choice is found too. root reads the records of
+// everybody, and believes that of the user whom the kernel names as the mount's.
 //
 // # Errors
 //

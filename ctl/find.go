@@ -27,12 +27,52 @@ func (h Host) Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, info := range h.records() {
-		if info.Mountpoint == mountpoint {
-			return newClient(info), nil
+	info, err := h.serverOf(table, mountpoint, h.records())
+	if err != nil {
+		return nil, err
+	}
+	return newClient(info), nil
+}
+
+// serverOf picks the record of a mountpoint. Anybody can write one that names it,
+// and root reads them all: what counts is who has mounted it, as the kernel says.
+// Where nothing of ours is mounted, as before and after the life of a mount, it is
+// the caller.
+func (h Host) serverOf(table Table, mountpoint string, records []MountInfo) (MountInfo, error) {
+	owner, err := h.UID, h.absence(table, mountpoint)
+	entry, mounted := table.At(mountpoint)
+	ours := mounted && entry.Ours()
+	if ours {
+		owner = entry.UID
+	}
+	for _, info := range records {
+		switch {
+		case info.Mountpoint != mountpoint:
+		case info.UID == owner:
+			return info, nil
+		case !ours:
+			err = strangerError(mountpoint, info.UID)
 		}
 	}
-	return nil, h.absence(table, mountpoint)
+	return MountInfo{}, err
+}
+
+// believed leaves out records of others than the owner of the mount that is where
+// they say.
+func (t Table) believed(records []MountInfo) []MountInfo {
+	return slices.DeleteFunc(records, func(info MountInfo) bool {
+		e, mounted := t.At(info.Mountpoint)
+		return mounted && e.Ours() && e.UID != info.UID
+	})
+}
+
+// strangerError says whose daemon claims a mountpoint where nothing is mounted.
+func strangerError(mountpoint string, uid int) error {
+	return &Error{
+		Kind:    KindDenied,
+		Message: fmt.Sprintf("%s: no sstatefs is mounted there, and the daemon that names it is of user %d", mountpoint, uid),
+		Hint:    fmt.Sprintf("sudo -u '#%d' sstatefs status %s", uid, mountpoint),
+	}
 }
 
 // absence says why there is no daemon to talk to.
@@ -63,7 +103,7 @@ func (h Host) Mountpoints() []string {
 		return nil
 	}
 	var all []string
-	for _, info := range h.records() {
+	for _, info := range table.believed(h.records()) {
 		all = append(all, info.Mountpoint)
 	}
 	for _, e := range table {
@@ -83,7 +123,7 @@ func (h Host) Mounts(ctx context.Context) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	records := h.records()
+	records := table.believed(h.records())
 	all := make([]Found, len(records))
 	seen := make(map[string]bool)
 	var wg sync.WaitGroup

@@ -218,6 +218,46 @@ func TestDialSaysWhatIsThere(t *testing.T) {
 	}
 }
 
+// Root reads what everybody writes. A user who names a mountpoint of another must
+// not be taken for its daemon.
+func TestRecordOfAnotherUser(t *testing.T) {
+	const point = "/srv/sstate"
+	record := func(uid int) MountInfo { return MountInfo{Mountpoint: point, UID: uid} }
+	ours := func(uid int) Table { return Table{{Mountpoint: point, Type: fsType, UID: uid}} }
+	for name, c := range map[string]struct {
+		caller  int
+		table   Table
+		records []MountInfo
+		want    int // the UID of the record that is taken
+		kind    Kind
+	}{
+		"impostor first":         {0, ours(0), []MountInfo{record(1001), record(0)}, 0, ""},
+		"impostor alone":         {0, ours(0), []MountInfo{record(1001)}, -1, KindDead},
+		"user's mount":           {0, ours(1000), []MountInfo{record(0), record(1001), record(1000)}, 1000, ""},
+		"own":                    {1000, ours(1000), []MountInfo{record(1000)}, 1000, ""},
+		"over a mount of others": {1000, ours(0), []MountInfo{record(1000)}, -1, KindDenied},
+		"not mounted":            {0, nil, []MountInfo{record(1001), record(0)}, 0, ""},
+		"not mounted, another's": {0, nil, []MountInfo{record(1001)}, -1, KindDenied},
+		"something else mounted": {0, Table{{Mountpoint: point, Type: "nfs4", UID: -1}}, []MountInfo{record(1001)}, -1, KindDenied},
+		"nobody's":               {0, nil, []MountInfo{{Mountpoint: "/mnt", UID: 0}}, -1, KindNotMounted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Host{UID: c.caller}.serverOf(c.table, point, c.records)
+			if c.want < 0 {
+				if !IsKind(err, c.kind) {
+					t.Errorf("serverOf() = %+v, %v, want %s", got, err, c.kind)
+				}
+			} else if err != nil || got.UID != c.want {
+				t.Errorf("serverOf() = %+v, %v, want that of user %d", got, err, c.want)
+			}
+		})
+	}
+	all := ours(0).believed([]MountInfo{record(1001), record(0), {Mountpoint: "/mnt", UID: 1001}})
+	if len(all) != 2 || all[0].UID != 0 || all[1].Mountpoint != "/mnt" {
+		t.Errorf("believed() = %+v, want those of the mount's owner and of what is not mounted", all)
+	}
+}
+
 func TestMountsFindsACustomSocket(t *testing.T) {
 	h := testHost(t)
 	socket := filepath.Join(t.TempDir(), "elsewhere.sock")
