@@ -60,25 +60,30 @@ func (h Host) ownDirs() []string {
 
 func (h Host) rootDir() string { return filepath.Join(h.Root, "run/sstatefs") }
 
+// userDir is a folder where the mounts of a user can be. Whose it is has to be
+// asked of the folder that is opened.
+type userDir struct {
+	path string
+	uid  int
+}
+
 // searchDirs are the folders where this user may look for mounts: the own
-// ones, and for root those of everybody. Only folders that belong to whom they
-// should are looked into.
-func (h Host) searchDirs() []string {
+// ones, and for root those of everybody.
+func (h Host) searchDirs() []userDir {
 	seen := make(map[string]bool)
-	var dirs []string
-	add := func(dir string, uid int) {
-		if !seen[dir] && ownedDir(dir, uid) {
-			dirs = append(dirs, dir)
+	var dirs []userDir
+	add := func(path string, uid int) {
+		if !seen[path] {
+			dirs = append(dirs, userDir{path, uid})
 		}
-		seen[dir] = true
+		seen[path] = true
 	}
-	for _, dir := range h.ownDirs() {
-		add(dir, h.UID)
+	for _, path := range h.ownDirs() {
+		add(path, h.UID)
 	}
-	if h.UID != 0 {
-		return dirs
+	if h.UID == 0 {
+		h.eachUserDir(add)
 	}
-	h.eachUserDir(add)
 	return dirs
 }
 
@@ -102,11 +107,12 @@ func (h Host) eachUserDir(add func(dir string, uid int)) {
 // to uid and that nobody else may write to.
 func ownedDir(path string, uid int) bool {
 	fi, err := os.Lstat(path)
-	if err != nil || !fi.IsDir() || fi.Mode().Perm()&0o022 != 0 {
-		return false
-	}
+	return err == nil && isOwn(fi, uid)
+}
+
+func isOwn(fi os.FileInfo, uid int) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == uid
+	return ok && fi.IsDir() && fi.Mode().Perm()&0o022 == 0 && int(st.Uid) == uid
 }
 
 // placeName is the base of the names of a mount's socket and record: the tail

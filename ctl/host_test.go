@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -130,6 +131,90 @@ func TestRecordsOfOddKindsAreSkipped(t *testing.T) {
 	}
 	if records := h.records(); len(records) != 0 {
 		t.Errorf("records() = %+v, want none", records)
+	}
+}
+
+// leftRecord leaves the record of a dead daemon, and its socket, in a folder.
+func leftRecord(t *testing.T, dir, mountpoint string) (files []string) {
+	t.Helper()
+	text, err := json.Marshal(MountInfo{Mountpoint: mountpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{".json", ".sock"} {
+		file := filepath.Join(dir, placeName(mountpoint)+suffix)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	return files
+}
+
+func present(t *testing.T, files []string) {
+	t.Helper()
+	for _, file := range files {
+		if _, err := os.Lstat(file); err != nil {
+			t.Errorf("removed: %v", err)
+		}
+	}
+}
+
+// Files that are no records of ours stay, whatever JSON they are.
+func TestOtherFilesStay(t *testing.T) {
+	h := testHost(t)
+	dir, err := h.makeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := leftRecord(t, dir, "/mnt/a")[0]
+	files := []string{filepath.Join(dir, "daemon.json"), filepath.Join(dir, "daemon.sock"), filepath.Join(dir, "renamed.json")}
+	if err := os.Rename(moved, files[2]); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files[:2] {
+		if err := os.WriteFile(file, []byte(`{"debug":true}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if records := h.records(); len(records) != 0 {
+		t.Errorf("records() = %+v, want none", records)
+	}
+	present(t, files)
+}
+
+// The owner of a folder that root looks into can put a link to another in its
+// place at any moment.
+func TestFolderThatIsExchanged(t *testing.T) {
+	mine, victim := filepath.Join(t.TempDir(), "sstatefs"), t.TempDir()
+	if err := os.Mkdir(mine, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := openRecordDir(mine, os.Getuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	files := leftRecord(t, victim, "/mnt/a")
+	left := leftRecord(t, mine, "/mnt/a")
+	if err := os.Rename(mine, mine+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, mine); err != nil {
+		t.Fatal(err)
+	}
+	if records := dir.records(); len(records) != 0 {
+		t.Errorf("records() = %+v, want none", records)
+	}
+	present(t, files)
+	if _, err := os.Lstat(filepath.Join(mine+".old", filepath.Base(left[0]))); !os.IsNotExist(err) {
+		t.Errorf("the record of a dead daemon: %v, want it gone", err)
+	}
+	if _, err := openRecordDir(mine, os.Getuid()); err == nil {
+		t.Error("openRecordDir() follows a symlink")
+	}
+	if _, err := openRecordDir(victim, os.Getuid()+1); err == nil {
+		t.Error("openRecordDir() opens a folder of another user")
 	}
 }
 

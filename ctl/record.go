@@ -112,8 +112,11 @@ func claimError(path, mountpoint string, err error) error {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	owner := "another daemon"
-	if info, err := readRecord(path); err == nil {
-		owner = fmt.Sprintf("the daemon with pid %d", info.PID)
+	if f, e := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0); e == nil {
+		defer f.Close()
+		if info, e := readRecord(f); e == nil {
+			owner = fmt.Sprintf("the daemon with pid %d", info.PID)
+		}
 	}
 	return &Error{
 		Kind:    KindBusy,
@@ -122,21 +125,16 @@ func claimError(path, mountpoint string, err error) error {
 	}
 }
 
-// readRecord reads what may be another user's file: it follows no symlink,
-// waits for no FIFO and has a limit.
-func readRecord(path string) (MountInfo, error) {
+// readRecord reads what may be another user's file: a regular one, and with a
+// limit.
+func readRecord(f *os.File) (MountInfo, error) {
 	var info MountInfo
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return info, err
-	}
-	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
 		return info, err
 	}
 	if !fi.Mode().IsRegular() {
-		return info, fmt.Errorf("%s: not a regular file", path)
+		return info, fmt.Errorf("%s: not a regular file", f.Name())
 	}
 	const limit = 64 << 10 // bytes; a record has a few hundred
 	err = json.NewDecoder(io.LimitReader(f, limit)).Decode(&info)
@@ -150,33 +148,11 @@ func readRecord(path string) (MountInfo, error) {
 // What a dead daemon left behind is removed.
 func (h Host) records() []MountInfo {
 	var all []MountInfo
-	for _, dir := range h.searchDirs() {
-		paths, _ := filepath.Glob(filepath.Join(dir, "*.json"))
-		for _, path := range paths {
-			info, err := readRecord(path)
-			if err != nil || removeStale(path) {
-				continue
-			}
-			all = append(all, info)
+	for _, p := range h.searchDirs() {
+		if dir, err := openRecordDir(p.path, p.uid); err == nil {
+			all = append(all, dir.records()...)
+			dir.Close()
 		}
 	}
 	return all
-}
-
-// removeStale removes record and socket of a daemon that is gone: nobody holds
-// the lock. A pid would prove less, another process may have it by now.
-func removeStale(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil || !isFile(f, path) {
-		return false
-	}
-	// Only the usual place: as root, another user's record is not believed when
-	// it names a socket elsewhere.
-	os.Remove(strings.TrimSuffix(path, ".json") + ".sock")
-	os.Remove(path)
-	return true
 }
