@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -46,13 +47,15 @@ type Session struct {
 	mount Mount
 	info  MountInfo
 	place TableEntry // the mount in the kernel's table, its path alone if it is not there
+	table func() (Table, error)
 	users func(mount TableEntry) []User
 	wait  time.Duration // endWait
 	gone  chan struct{} // closed when the kernel has let go of the mount
 	ended chan struct{} // closed when the store is closed
 	wg    sync.WaitGroup
 
-	ending sync.Mutex // held while a mount is being detached, one at a time
+	ending   sync.Mutex // held while a mount is being detached, one at a time
+	detached bool       // by us; guarded by ending
 
 	mu       sync.Mutex // guards what follows
 	phase    Phase
@@ -68,7 +71,8 @@ type Session struct {
 // NewSession begins to watch a mount that answers.
 func NewSession(s Store, m Mount, info MountInfo) *Session {
 	session := &Session{
-		store: s, mount: m, info: info, place: placeOf(info.Mountpoint), users: Users, wait: endWait, phase: PhaseMounted,
+		store: s, mount: m, info: info, place: placeOf(info.Mountpoint), phase: PhaseMounted,
+		table: ReadTable, users: Users, wait: endWait,
 		gone: make(chan struct{}), ended: make(chan struct{}), hurried: make(chan struct{}),
 	}
 	session.hurry = sync.OnceFunc(func() { close(session.hurried) })
@@ -132,13 +136,17 @@ func (s *Session) Flush(
 }
 
 // Detach takes the mount away. When it is in use, policy decides; with
-// BusyRefuse that is an *Error of KindBusy. used tells that it was in use and
-// is detached all the same.
+// BusyRefuse that is an *Error of KindBusy. used tells that it is in use and
+// detached all the same. One that was detached before is left to its users, and
+// whatever is mounted at the mountpoint by now to its own.
 func (s *Session) Detach(policy BusyPolicy) (used bool, err error) {
 	s.ending.Lock()
 	defer s.ending.Unlock()
 	if s.isGone() {
 		return false, nil
+	}
+	if named, err := s.isNamed(); err != nil || !named {
+		return !named, err
 	}
 	err = s.mount.Unmount()
 	if errors.Is(err, syscall.EBUSY) {
@@ -150,7 +158,28 @@ func (s *Session) Detach(policy BusyPolicy) (used bool, err error) {
 	if err != nil && !s.isGone() {
 		return used, fmt.Errorf("unmount %s: %w", s.info.Mountpoint, err)
 	}
+	s.detached = true
 	return used, nil
+}
+
+// isNamed tells whether an unmount of the mountpoint would be one of this mount.
+// The error tells of another on top of it.
+func (s *Session) isNamed() (bool, error) {
+	if s.detached || s.place.Connection == 0 {
+		return !s.detached, nil
+	}
+	table, err := s.table()
+	if err != nil {
+		return false, err
+	}
+	top, _ := table.At(s.place.Mountpoint)
+	if s.place.isSame(top) {
+		return true, nil
+	}
+	if slices.ContainsFunc(table, s.place.isSame) {
+		return true, coveredError(s.place.Mountpoint, top.Type)
+	}
+	return false, nil // others have detached it
 }
 
 // Close ends the store: it sends what is left until the ctx of any caller is
@@ -202,14 +231,19 @@ func (s *Session) Unmount(
 	if err != nil {
 		return result, err
 	}
-	if _, err := s.Detach(o.Busy); err != nil {
+	used, err := s.Detach(o.Busy)
+	if err != nil {
 		s.setPhase(PhaseMounted)
 		return result, err
+	}
+	wait := s.wait
+	if used { // it was detached before: nothing ends just now
+		wait = lazyWait
 	}
 	switch {
 	case o.Busy == BusyLazy && !s.goneWithin(lazyWait):
 		return result, nil
-	case o.Busy == BusyRefuse && !s.goneWithin(s.wait):
+	case o.Busy == BusyRefuse && !s.goneWithin(wait):
 		return result, keptError(s.info.Mountpoint)
 	}
 	// The mount is gone, or is to go: from here a caller that hangs up changes nothing.

@@ -57,7 +57,7 @@ func TestUnmountOfAMountThatIsKept(t *testing.T) {
 	m.mount.kept = true
 	for range 2 {
 		result, err := m.client.Unmount(testContext(t), UnmountRequest{}, nil)
-		if !IsKind(err, KindBusy) || result.Ended || !strings.Contains(err.Error(), "in use elsewhere") {
+		if !IsKind(err, KindBusy) || result.Ended || !strings.Contains(err.Error(), "still in use") {
 			t.Errorf("Unmount() = %+v, %v, want KindBusy", result, err)
 		}
 	}
@@ -94,6 +94,39 @@ func TestLazyUnmountServesToTheLastUser(t *testing.T) {
 	}
 	m.mount.end()
 	<-m.session.Gone()
+}
+
+// What is mounted at the mountpoint after the mount, or on top of it, is not ours to
+// unmount.
+func TestDetachSparesOtherMounts(t *testing.T) {
+	const point = "/mnt/sstate"
+	ours := TableEntry{Mountpoint: point, Type: fsType, Connection: 44}
+	nfs := TableEntry{Mountpoint: point, Type: "nfs4", Connection: 44}
+	for name, c := range map[string]struct {
+		table Table
+		want  bool // it is unmounted
+		used  bool
+		kind  Kind
+	}{
+		"there":       {Table{{Mountpoint: "/"}, ours}, true, false, ""},
+		"detached":    {Table{{Mountpoint: "/"}}, false, true, ""},
+		"replaced":    {Table{nfs}, false, true, ""},
+		"new of ours": {Table{{Mountpoint: point, Type: fsType, Connection: 45}}, false, true, ""},
+		"moved":       {Table{{Mountpoint: "/mnt/other", Type: fsType, Connection: 44}}, false, true, ""},
+		"covered":     {Table{ours, nfs}, false, false, KindBusy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := serveFakes(t)
+			m.session.place, m.session.table = ours, func() (Table, error) { return c.table, nil }
+			used, err := m.session.Detach(BusyForce)
+			if (c.kind == "") != (err == nil) || err != nil && !IsKind(err, c.kind) || used != c.used {
+				t.Errorf("Detach() = %v, %v, want %v, %q", used, err, c.used, c.kind)
+			}
+			if got := m.mount.isDetached(); got != c.want {
+				t.Errorf("unmounted: %v, want %v", got, c.want)
+			}
+		})
+	}
 }
 
 func TestForcedUnmountEndsWhoeverUsesIt(t *testing.T) {

@@ -35,6 +35,12 @@ type TableEntry struct {
 // Ours tells whether it is a mount of sstatefs.
 func (e TableEntry) Ours() bool { return e.Type == fsType }
 
+// isSame tells whether other is the same mount of ours, at the same place. A number
+// of a connection is another's only after its end.
+func (e TableEntry) isSame(other TableEntry) bool {
+	return other.Ours() && e.Connection == other.Connection && e.Mountpoint == other.Mountpoint
+}
+
 // mayHang tells whether a daemon or a server stands behind it, so that a path
 // into it may not be answered.
 func (e TableEntry) mayHang() bool {

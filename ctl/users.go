@@ -111,11 +111,21 @@ func busyError(mountpoint string, users []User) error {
 	}
 }
 
-// keptError says that a mount is mounted once more where it could not be seen.
+// coveredError says that another file system was mounted over a mount.
+func coveredError(mountpoint, fstype string) error {
+	return &Error{
+		Kind:    KindBusy,
+		Message: fmt.Sprintf("%s: %s is mounted on top of it", mountpoint, fstype),
+		Hint:    "umount " + mountpoint,
+	}
+}
+
+// keptError says that a mount without a name is in use, perhaps where it is mounted
+// once more and cannot be seen.
 func keptError(mountpoint string) error {
 	return &Error{
 		Kind:    KindBusy,
-		Message: mountpoint + ": detached here, but in use elsewhere, by a container perhaps: its daemon serves that to its end",
+		Message: mountpoint + ": detached, but still in use, by a container perhaps: its daemon serves that to its end",
 		Hint:    "sstatefs unmount --force " + mountpoint,
 	}
 }

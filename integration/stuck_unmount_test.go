@@ -110,6 +110,32 @@ func TestForcedThenMounted(t *testing.T) {
 	m.stop()
 }
 
+// TestLazyThenAnother: what is mounted where a mount was stays when its daemon ends.
+func TestLazyThenAnother(t *testing.T) {
+	needsRoot(t)
+	s := newSite(t)
+	m := s.mount("a")
+	a := s.actorIn(os.Getuid(), m.point)
+	s.must(binary, "unmount", "--lazy", m.point)
+	s.must("mount", "-t", "tmpfs", "next", m.point)
+	s.disks = append(s.disks, m.point)
+	if err := os.WriteFile(m.path("file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := s.run(m.uid, binary, "unmount", "--drain-timeout=1s", m.point)
+	if r.code != 1 || !strings.Contains(r.stderr, "still in use") {
+		t.Errorf("unmount of what is detached: exit %d, %q", r.code, r.stderr)
+	}
+	a.do("write_file", "still", "works")
+	m.ended = true
+	m.signal("TERM")
+	m.wait()
+	m.alarm.Stop()
+	if _, err := os.Stat(m.path("file")); err != nil {
+		t.Errorf("the mount that came after it is gone: %v", err)
+	}
+}
+
 // TestPlainUnmountOfDead unmounts without --force what is dead and in use.
 func TestPlainUnmountOfDead(t *testing.T) {
 	s := newSite(t)
