@@ -63,8 +63,8 @@ type BusyPolicy string
 // The policies.
 const (
 	BusyRefuse BusyPolicy = "refuse" // it stays
-	BusyLazy   BusyPolicy = "lazy"   // its name goes now, it ends with its last user
-	BusyForce  BusyPolicy = "force"  // it ends now, open files fail
+	BusyLazy   BusyPolicy = "lazy"   // its name goes, it ends with its last user
+	BusyForce  BusyPolicy = "force"  // it ends, open files fail
 )
 
 // UnmountResult is the answer to the verb unmount.

@@ -22,11 +22,19 @@ func unmount(dir string, lazy bool) error {
 	if err == nil || !errors.Is(err, syscall.EPERM) {
 		return wrapUnmount(dir, err)
 	}
+	return fusermount(dir, lazy)
+}
+
+// fusermount has fusermount3 take a mount away. It gets an environment of its own:
+// in ours there may be a password, and its words in another language.
+func fusermount(dir string, lazy bool) error {
 	args := []string{"-u", dir}
 	if lazy {
 		args = []string{"-u", "-z", dir}
 	}
-	out, err := exec.Command("fusermount3", args...).CombinedOutput()
+	cmd := exec.Command("fusermount3", args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
 		return nil

@@ -18,13 +18,16 @@ const unmountText = `unmount sends what is queued while the mount still works, f
 most, then unmounts. What could not be sent is told (exit 3); it stays in the
 cache directory and is sent by the next mount of it.
 
-A mount that is in use is refused and goes on. --lazy takes its name away now
-and lets it end with its last user; --force ends it now, also when its daemon
-does not answer: files that are open in it fail.`
+A mount that is in use is refused and goes on. --lazy takes its name away after
+the sending and lets it end with its last user. --force ends it after the
+sending (with --drain-timeout 0s at once) whoever uses it: files that are open
+in it fail. Where the daemon does not answer, it waits some seconds more and
+ends the mount without it.`
 
 const unmountExample = `  sstatefs unmount /srv/sstate
   sstatefs unmount --drain-timeout 20m /srv/sstate
-  sstatefs unmount --lazy /srv/sstate`
+  sstatefs unmount --lazy /srv/sstate
+  sstatefs unmount --force --drain-timeout 0s /srv/sstate`
 
 // forceGrace is how long --force waits for the daemon beyond --drain-timeout.
 const forceGrace = 15 * time.Second
