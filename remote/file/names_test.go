@@ -196,30 +196,6 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-func TestWalkDown(t *testing.T) {
-	root := t.TempDir()
-	mustWrite(t, filepath.Join(root, "ab/cd/file"), "x")
-	if err := errors.Join(os.Symlink("ab", filepath.Join(root, "link")), os.Symlink("file", filepath.Join(root, "ab/cd/link"))); err != nil {
-		t.Fatal(err)
-	}
-	fd, err := open(unix.AT_FDCWD, root, unix.O_PATH)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeFD(fd)
-	for path, want := range map[string]error{
-		"ab/cd/file": nil, "ab": nil, "link/cd/file": unix.ENOTDIR, "ab/cd/link": unix.ELOOP, "ab/cd/none": unix.ENOENT, "ab/cd/file/x": unix.ENOTDIR,
-	} {
-		got, err := walkDown(fd, path, unix.O_RDONLY)
-		if !errors.Is(err, want) {
-			t.Errorf("walkDown(%q) = %v, want %v", path, err, want)
-		}
-		if err == nil {
-			closeFD(got)
-		}
-	}
-}
-
 // long makes find take the long way.
 func long(d *Dir) *root {
 	seen := *d.seen.Load()
