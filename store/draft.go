@@ -253,16 +253,15 @@ func (d *Draft) Close(ctx context.Context) (published bool, err error) {
 	case d.publish(ctx) == nil:
 		return true, nil
 	}
-	return false, d.store.toPartial(d.path, d.key)
+	return false, d.store.toPartial(cacheSpot(d.path), d.key)
 }
 
 // toPartial keeps what could not be published beside its name, as scratch.
-func (s *Store) toPartial(from, key string) error {
+func (s *Store) toPartial(from spot, key string) error {
 	const suffix = ".partial"
 	dir, base := parent(key), key[strings.LastIndexByte(key, '/')+1:]
 	to := join(dir, base[:min(len(base), 255-len(suffix))]+suffix)
-	dst := s.layout.scratch(to)
-	err := withFolders(dst, func() error { return os.Rename(from, dst) })
+	err := s.withParent(to, func(p spot) error { return from.rename(p, 0) })
 	if err == nil {
 		s.warn(key, "not whole: kept as "+to+", not published")
 		s.changed(to)

@@ -22,8 +22,8 @@ func (s *Store) isGuest(who Caller) bool { return s.opt.SharedMount && who.UID !
 // where objects go. A folder that holds objects is not empty, and a folder of ours
 // was made for one that rm -r empties.
 func (s *Store) MayTake(ctx context.Context, path string, who Caller) error {
-	var st unix.Stat_t
-	if !s.isGuest(who) || !sstate.IsTemporary(path) && !isPlace(path) || unix.Lstat(s.layout.scratch(path), &st) != nil {
+	var st unix.Statx_t
+	if !s.isGuest(who) || !sstate.IsTemporary(path) && !isPlace(path) || s.statScratch(path, &st) != nil {
 		return nil
 	}
 	if st.Uid == who.UID || isPlace(path) && (st.Uid == s.uid || s.hasObjects(ctx, path)) {

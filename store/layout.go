@@ -189,7 +189,7 @@ func pruneParents(path, root string) {
 // linkInto makes a second name for from, with the folders above it. A folder
 // that pruneParents takes away meanwhile is made again.
 func linkInto(from, to string) error {
-	return withFolders(to, func() error { return os.Link(from, to) })
+	return withFolders(to, func() error { return link(from, to) })
 }
 
 func withFolders(to string, op func() error) error {

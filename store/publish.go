@@ -17,7 +17,7 @@ import (
 
 // publishing is one publish on its way through its steps.
 type publishing struct {
-	from  string // a local file outside objects/
+	from  string // a local file outside objects/; scratch by fdPath, whatever becomes of its name
 	key   string
 	name  sstate.Name
 	force bool // rename: what has the name is replaced
@@ -48,7 +48,7 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 		return nil, errRefused // to replace is to remove
 	}
 	var st unix.Statx_t
-	if err := lstat(p.from, &st); err != nil {
+	if err := statFrom(p.from, &st); err != nil {
 		return nil, err
 	}
 	if st.Size == 0 && p.name.IsArchive() {
@@ -212,7 +212,7 @@ func (s *Store) pin(p publishing, st *unix.Statx_t) error {
 func (s *Store) recordPin(from, record string) error {
 	return s.withRoomFor(func() error {
 		tmp := s.temporary()
-		if err := os.Link(from, tmp); err != nil {
+		if err := link(from, tmp); err != nil {
 			return err
 		}
 		defer os.Remove(tmp)
@@ -223,7 +223,7 @@ func (s *Store) recordPin(from, record string) error {
 // committed notes that a key has new content here.
 func (s *Store) committed(key string, size int64) {
 	if s.names.isOdd(key) {
-		if err := os.RemoveAll(s.layout.scratch(key)); err != nil {
+		if err := s.removeScratch(key); err != nil {
 			s.quiet.warn("scratch under an object's name not removed", "error", err)
 		}
 		s.names.setOdd(key, false)
@@ -249,7 +249,7 @@ func (s *Store) enqueue(e *entry) {
 // place makes from's inode the one at objects/KEY, whatever was there.
 func (s *Store) place(from, key string) (err error) {
 	var st unix.Statx_t
-	if err := lstat(from, &st); err != nil {
+	if err := statFrom(from, &st); err != nil {
 		return err
 	}
 	s.sums.drop(key) // before: a crash must not leave it beside other content
@@ -277,7 +277,7 @@ func (s *Store) linkOver(from, dst string) (old unix.Statx_t, err error) {
 	}
 	_ = lstat(dst, &old)
 	tmp := s.temporary()
-	if err = os.Link(from, tmp); err == nil {
+	if err = link(from, tmp); err == nil {
 		failpoint.Pass("publish.replacing")
 		err = withFolders(dst, func() error { return os.Rename(tmp, dst) })
 		os.Remove(tmp) // rename leaves it when both were one inode already

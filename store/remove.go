@@ -62,7 +62,7 @@ func (s *Store) keepFolder(key string) error {
 	if dir == "" {
 		return nil
 	}
-	return s.withRoomFor(func() error { return os.MkdirAll(s.layout.scratch(dir), 0o775) })
+	return s.makeFolders(dir)
 }
 
 // cancelPublishes drops what is queued or held of a key and not on its way.

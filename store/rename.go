@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +14,6 @@ import (
 	"sstatefs/sstate"
 )
 
-func itoa(n uintptr) string { return strconv.FormatUint(uint64(n), 10) }
-
 // published tells apart the names that are objects now from all others.
 func (s *Store) published(path string) bool { return isObject(path) && !s.names.isOdd(path) }
 
@@ -23,11 +21,11 @@ func (s *Store) published(path string) bool { return isObject(path) && !s.names.
 // it is link(2); a new name that is an object's publishes, and links of objects
 // are the same inode, fetched first.
 func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
-	src, err := s.content(ctx, from)
-	defer s.release(from)
+	src, release, err := s.content(ctx, from)
 	if err != nil {
 		return Entry{}, err
 	}
+	defer release()
 	if n, ok := sstate.ParsePath(to); ok {
 		if s.names.isOdd(to) {
 			return Entry{}, errExist
@@ -45,8 +43,8 @@ func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
 	if s.isVirtual(ctx, to) {
 		return Entry{}, errExist
 	}
-	err = s.withParent(to, func() error {
-		return s.withRoomFor(func() error { return os.Link(src, s.layout.scratch(to)) })
+	err = s.withParent(to, func(p spot) error {
+		return s.withRoomFor(func() error { return p.linkTo(src) })
 	})
 	if err != nil {
 		return Entry{}, err
@@ -58,38 +56,51 @@ func (s *Store) Link(ctx context.Context, from, to string) (Entry, error) {
 // when another host was quicker: the caller's descriptor is on this inode.
 func (s *Store) justPublished(ctx context.Context, key, src string) (Entry, error) {
 	var st unix.Statx_t
-	if lstat(src, &st) == nil {
+	if statFrom(src, &st) == nil && st.Nlink > 0 {
 		return s.objectEntry(key, &st, remote.Info{}), nil
 	}
 	return s.lookupObject(ctx, key)
 }
 
-// content is the local file behind a path; an object is fetched first.
-func (s *Store) content(ctx context.Context, path string) (string, error) {
+// content is the local file behind a path, until release is called; an object is
+// fetched first, and stays that long. Scratch is what it is now: another file
+// may get its name while this one is published.
+func (s *Store) content(ctx context.Context, path string) (src string, release func(), err error) {
 	if !s.published(path) {
-		return s.layout.scratch(path), nil
+		f, err := s.hold(path)
+		if err != nil {
+			return "", nil, err
+		}
+		return fdPath(f), func() { f.Close() }, nil
 	}
-	s.fetches.use(path, 1) // the caller gives it back, and until then it stays
+	s.fetches.use(path, 1)
+	release = func() { s.fetches.use(path, -1) }
 	f, err := s.openLocal(ctx, path)
 	if err != nil {
+		release()
 		if errors.Is(err, errNoRoom) {
 			err = syscall.ENOSPC
 		}
-		return "", err
+		return "", nil, err
 	}
-	return s.layout.object(path), f.Close()
+	f.Close()
+	return s.layout.object(path), release, nil
 }
 
-// release ends the use of what content gave.
-func (s *Store) release(path string) {
-	if isObject(path) {
-		s.fetches.use(path, -1)
-	}
-}
-
+// regular reports whether a local file is one in which content is.
 func regular(path string) bool {
-	var st unix.Stat_t
-	return unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	var st unix.Statx_t
+	return statFrom(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// typeOf is the type of what is at a path in scratch, as in st_mode; 0 if nothing
+// is.
+func (s *Store) typeOf(path string) uint16 {
+	var st unix.Statx_t
+	if s.statScratch(path, &st) != nil {
+		return 0
+	}
+	return st.Mode & unix.S_IFMT
 }
 
 // Rename gives the file at from the name to. flags are those of renameat2.
@@ -101,7 +112,7 @@ func (s *Store) Rename(ctx context.Context, from, to string, flags uint32) error
 	switch {
 	case s.published(from):
 		return s.renameObject(ctx, from, to, flags)
-	case toObject && regular(s.layout.scratch(from)):
+	case toObject && s.typeOf(from) == unix.S_IFREG:
 		return s.renameToObject(ctx, from, to, flags)
 	default:
 		return s.renameScratch(ctx, from, to, flags)
@@ -113,33 +124,50 @@ func (s *Store) renameToObject(ctx context.Context, from, to string, flags uint3
 	if flags&unix.RENAME_EXCHANGE != 0 {
 		return syscall.EINVAL
 	}
-	n, _ := sstate.ParsePath(to)
-	src := s.layout.scratch(from)
-	var st unix.Stat_t
-	if s.names.isOdd(to) && unix.Lstat(s.layout.scratch(to), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if s.names.isOdd(to) && s.typeOf(to) == unix.S_IFDIR {
 		return syscall.EISDIR
 	}
-	e, err := s.publish(ctx, publishing{from: src, key: to, name: n, force: flags&unix.RENAME_NOREPLACE == 0})
-	if errors.Is(err, syscall.EIO) || isFull(err) && !n.IsArchive() {
-		defer s.changed(to)
-		return s.toPartial(src, to) // a failing rename would fail the build
+	e, err := s.publishAndUnlink(ctx, from, to, flags)
+	if err == nil {
+		failpoint.Pass("rename.unlinked")
+		s.await(ctx, e)
 	}
-	if errors.Is(err, errRefused) && !n.IsArchive() {
-		// --unlink=refuse, and another build published this signature since ours
-		// looked: theirs counts, and a failing rename would fail the build.
-		defer s.changed(to)
-		return unix.Unlink(src)
-	}
+	return err
+}
+
+// publishAndUnlink is renameToObject without the waiting. What cannot be published
+// is put beside the name, or dropped, where a failing rename would fail the build.
+func (s *Store) publishAndUnlink(ctx context.Context, from, to string, flags uint32) (*entry, error) {
+	p, err := s.at(from)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	defer p.close()
+	fd, err := p.open(unix.O_PATH, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, _ := sstate.ParsePath(to)
+	src := fdName(fd)
+	if !regular(src) {
+		return nil, syscall.EPERM // it was, a moment ago
+	}
+	e, err := s.publish(ctx, publishing{from: src, key: to, name: n, force: flags&unix.RENAME_NOREPLACE == 0})
+	switch {
+	case errors.Is(err, syscall.EIO), isFull(err) && !n.IsArchive():
+		defer s.changed(to)
+		return nil, s.toPartial(p, to)
+	case errors.Is(err, errRefused) && !n.IsArchive():
+		// --unlink=refuse, and another build published this signature since ours
+		// looked: theirs counts.
+		defer s.changed(to)
+		return nil, p.unlink()
+	case err != nil:
+		return nil, err
 	}
 	failpoint.Pass("rename.published")
-	if err := unix.Unlink(src); err != nil {
-		return err
-	}
-	failpoint.Pass("rename.unlinked")
-	s.await(ctx, e)
-	return nil
+	return e, p.unlink()
 }
 
 // renameObject takes an object away from its name and keeps it under another.
@@ -150,11 +178,11 @@ func (s *Store) renameObject(ctx context.Context, from, to string, flags uint32)
 	if s.opt.Unlink == UnlinkRefuse {
 		return syscall.EPERM
 	}
-	src, err := s.content(ctx, from)
-	defer s.release(from)
+	src, release, err := s.content(ctx, from)
 	if err != nil {
 		return err
 	}
+	defer release()
 	if n, ok := sstate.ParsePath(to); ok {
 		e, err := s.publish(ctx, publishing{from: src, key: to, name: n, force: flags&unix.RENAME_NOREPLACE == 0})
 		if err != nil {
@@ -173,22 +201,21 @@ func (s *Store) renameObject(ctx context.Context, from, to string, flags uint32)
 
 // keepAs gives an object's file a scratch name.
 func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error {
-	dst := s.layout.scratch(to)
 	if flags&unix.RENAME_NOREPLACE != 0 {
-		return s.withParent(to, func() error {
-			return s.withRoomFor(func() error { return os.Link(src, dst) })
+		return s.withParent(to, func(p spot) error {
+			return s.withRoomFor(func() error { return p.linkTo(src) })
 		})
 	}
 	if s.isVirtual(ctx, to) {
 		return syscall.EISDIR
 	}
 	tmp := s.temporary()
-	if err := s.withRoomFor(func() error { return os.Link(src, tmp) }); err != nil {
+	if err := s.withRoomFor(func() error { return link(src, tmp) }); err != nil {
 		return err
 	}
 	defer os.Remove(tmp)
-	return s.withParent(to, func() error {
-		return s.withRoomFor(func() error { return unix.Rename(tmp, dst) })
+	return s.withParent(to, func(p spot) error {
+		return s.withRoomFor(func() error { return cacheSpot(tmp).rename(p, 0) })
 	})
 }
 
@@ -196,22 +223,28 @@ func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error 
 // hold objects, or would make some, cannot move in one step: EXDEV makes mv(1)
 // copy.
 func (s *Store) renameScratch(ctx context.Context, from, to string, flags uint32) error {
-	if s.hasObjects(ctx, from) || s.wouldPublish(from, to) {
-		return syscall.EXDEV
-	}
-	if flags&unix.RENAME_EXCHANGE != 0 && (s.hasObjects(ctx, to) || s.wouldPublish(to, from)) {
-		return syscall.EXDEV
-	}
-	if err := s.targetAllows(ctx, from, to); err != nil {
+	src, err := s.at(from)
+	if err != nil {
 		return err
 	}
-	err := s.withParent(to, func() error {
-		return unix.Renameat2(unix.AT_FDCWD, s.layout.scratch(from), unix.AT_FDCWD, s.layout.scratch(to), uint(flags))
+	defer src.close()
+	exchange := flags&unix.RENAME_EXCHANGE != 0
+	if s.hasObjects(ctx, from) || wouldPublish(src, to) || exchange && s.hasObjects(ctx, to) {
+		return syscall.EXDEV
+	}
+	if err := s.targetAllows(ctx, src, to); err != nil {
+		return err
+	}
+	err = s.withParent(to, func(dst spot) error {
+		if exchange && wouldPublish(dst, from) {
+			return syscall.EXDEV
+		}
+		return src.rename(dst, flags)
 	})
 	if err != nil {
 		return err
 	}
-	if flags&unix.RENAME_EXCHANGE == 0 {
+	if !exchange {
 		s.names.moveOdd(from, to)
 		if isObject(to) {
 			s.names.setOdd(to, true)
@@ -220,11 +253,35 @@ func (s *Store) renameScratch(ctx context.Context, from, to string, flags uint32
 	return nil
 }
 
+// wouldPublish reports whether moving scratch would give regular files the names
+// of objects.
+func wouldPublish(p spot, to string) bool {
+	if isObject(to) {
+		var st unix.Statx_t
+		return strings.HasPrefix(p.name, "sstate:") && p.stat(&st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	}
+	if !couldHoldObjects(to) {
+		return false
+	}
+	fd, err := p.open(unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	names, _ := namesOpen(fd)
+	for _, n := range names {
+		if wouldPublish(spot{dir: fd, name: n.Name}, join(to, n.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // targetAllows refuses targets that exist only on the remote or in the cache:
 // rename(2) does not see them.
-func (s *Store) targetAllows(ctx context.Context, from, to string) error {
-	var st unix.Stat_t
-	if unix.Lstat(s.layout.scratch(from), &st) != nil {
+func (s *Store) targetAllows(ctx context.Context, from spot, to string) error {
+	var st unix.Statx_t
+	if from.stat(&st) != nil {
 		return nil // rename says it
 	}
 	isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR

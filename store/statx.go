@@ -7,11 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Folders of the layout whose files lookups ask for.
-const (
-	objectsDir = "/objects/"
-	scratchDir = "/scratch/"
-)
+// objectsDir is the folder of the layout whose files lookups ask for by path.
+const objectsDir = "/objects/"
 
 // statMask is what an Entry is made of.
 const statMask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
@@ -36,12 +33,28 @@ func statBelow(dir, folder, name string, st *unix.Statx_t) error {
 	if name == "" && folder != "" {
 		n-- // the folder itself
 	}
-	n += copy(path[n:], name)
-	path[n] = 0
-	const here = unix.AT_FDCWD
-	at := here
-	_, _, no := unix.Syscall6(unix.SYS_STATX, uintptr(at), uintptr(unsafe.Pointer(&path[0])),
-		statFlags, statMask, uintptr(unsafe.Pointer(st)), 0)
+	copy(path[n:room-1], name)
+	return statx(unix.AT_FDCWD, &path[0], statFlags, st)
+}
+
+// statAt is statx(2) of a name in an open folder, or with AT_EMPTY_PATH and no
+// name of the open file itself. It leaves as little behind as statBelow.
+func statAt(dir int, name string, flags int, st *unix.Statx_t) error {
+	const room = 256 // the longest name, and its end
+	if len(name) >= room {
+		return unix.ENAMETOOLONG
+	}
+	if strings.IndexByte(name, 0) >= 0 {
+		return unix.EINVAL
+	}
+	var path [room]byte
+	copy(path[:room-1], name)
+	return statx(dir, &path[0], flags|unix.AT_STATX_SYNC_AS_STAT, st)
+}
+
+func statx(dir int, path *byte, flags int, st *unix.Statx_t) error {
+	_, _, no := unix.Syscall6(unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(path)),
+		uintptr(flags), statMask, uintptr(unsafe.Pointer(st)), 0)
 	if no != 0 {
 		return no
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sstatefs/remote"
 	"sstatefs/remote/failpoint"
 )
@@ -28,6 +30,7 @@ type Store struct {
 	lockFile *os.File
 	holders  atomic.Int32 // of lockFile, besides the store
 	changes  changes
+	scratch  *os.File // O_PATH, of scratch/: see spot
 	sums     sums
 	keys     *keyLocks
 	queue    *queue
@@ -103,9 +106,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.openCache(); err != nil {
 		s.cancel()
-		if s.lockFile != nil {
-			s.lockFile.Close()
-		}
+		s.scratch.Close() // which takes none too
+		s.lockFile.Close()
 		return nil, errors.Join(err, s.closeRemote())
 	}
 	s.guard = remote.NewGuard(o.Remote, o.Guard)
@@ -139,6 +141,9 @@ func (s *Store) openCache() error {
 		return err
 	}
 	if err := s.layout.make(); err != nil {
+		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
+	}
+	if s.scratch, err = os.OpenFile(s.layout.path("scratch"), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0); err != nil {
 		return fmt.Errorf("cache %s: %w", s.opt.Dir, err)
 	}
 	s.sums.layout = s.layout
@@ -289,6 +294,7 @@ const closeGrace = 2 * time.Second
 // closeCache saves the index, brings the cache to disk and leaves the
 // clean-stop mark.
 func (s *Store) closeCache() error {
+	defer s.scratch.Close()
 	s.lastUsage()
 	s.queue.dropShared()
 	s.saveLearned()

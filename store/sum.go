@@ -114,7 +114,7 @@ func (x sums) distrust(path string, names uint32) {
 	if !x.xattrs || strings.HasPrefix(path, x.layout.path("objects")+"/") {
 		return // without attributes place drops what is noted of a key
 	}
-	if n, err := unix.Llistxattr(path, nil); err == nil && n == 0 {
+	if n, err := unix.Listxattr(path, nil); err == nil && n == 0 {
 		return // most have none
 	}
 	if want := x.get(path, ""); want != "" && names > 1 {

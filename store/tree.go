@@ -24,9 +24,9 @@ type DirEntry struct {
 // lookupScratch tells what is at a path that is not an object.
 func (s *Store) lookupScratch(ctx context.Context, path string) (Entry, error) {
 	var st unix.Statx_t
-	err := statBelow(s.layout.dir, scratchDir, path, &st)
+	err := s.statScratch(path, &st)
 	if err == nil {
-		e := s.fileEntry(path, &st, func(st *unix.Statx_t) error { return lstat(s.layout.scratch(path), st) })
+		e := s.fileEntry(path, &st, func(st *unix.Statx_t) error { return s.statScratch(path, st) })
 		e.Nlink = max(1, e.Nlink)
 		if e.IsDir() {
 			s.folderLooks(ctx, &e)
@@ -67,7 +67,7 @@ func (s *Store) leadsToObjects(ctx context.Context, path string) bool {
 	if s.hasObjects(ctx, path) {
 		return true
 	}
-	names, err := readNames(s.layout.scratch(path))
+	names, err := s.readScratch(path)
 	if err != nil {
 		return false
 	}
@@ -241,7 +241,7 @@ func (s *Store) eachIndexed(ctx context.Context, dir string, fn func(name string
 
 // ReadDir lists a folder: scratch, local objects and what the remote holds.
 func (s *Store) ReadDir(ctx context.Context, path string) ([]DirEntry, error) {
-	scratch, err := readNames(s.layout.scratch(path))
+	scratch, err := s.readScratch(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -298,6 +298,11 @@ func readNames(dir string) ([]DirEntry, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return namesOpen(fd)
+}
+
+// namesOpen is readNames of an open folder.
+func namesOpen(fd int) ([]DirEntry, error) {
 	var out []DirEntry
 	buf := make([]byte, 32<<10)
 	for {
