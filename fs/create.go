@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -27,6 +28,9 @@ func (d *dirNode) Create(ctx context.Context, name string, flags, mode uint32, o
 		return nil, nil, 0, d.st.errno("create", err)
 	}
 	f, e, err := d.st.store.CreateFile(c, path, int(flags), mode, caller(ctx))
+	if errors.Is(err, syscall.EEXIST) && flags&unix.O_EXCL == 0 {
+		return nil, nil, 0, syscall.ESTALE // made by us since the kernel looked: it looks again, and opens it
+	}
 	if err != nil {
 		return nil, nil, 0, d.st.errno("create", err)
 	}

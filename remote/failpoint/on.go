@@ -56,6 +56,9 @@ func Synced(path string) {
 	if log == "" {
 		return
 	}
+	if strings.HasPrefix(path, "/proc/self/fd/") { // of a file that is open
+		path, _ = os.Readlink(path)
+	}
 	if err := note(log, path); err != nil {
 		panic(fmt.Sprintf("failpoint: %s: %v", path, err))
 	}
