@@ -24,7 +24,7 @@ func (d *dirNode) Create(ctx context.Context, name string, flags, mode uint32, o
 	if store.IsObject(path) {
 		return d.createObject(ctx, c, name, path, flags, out)
 	}
-	if err := d.st.store.MayMake(path, caller(ctx)); err != nil {
+	if err := d.st.store.MayMake(path, syscall.S_IFREG, caller(ctx)); err != nil {
 		return nil, nil, 0, d.st.errno("create", err)
 	}
 	f, e, err := d.st.store.CreateFile(c, path, int(flags), mode, caller(ctx))

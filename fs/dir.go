@@ -173,6 +173,9 @@ func (d *dirNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse
 	if no != 0 {
 		return nil, no
 	}
+	if err := d.st.store.MayMake(path, syscall.S_IFDIR, caller(ctx)); err != nil {
+		return nil, d.st.errno("make", err)
+	}
 	e, err := d.st.store.Mkdir(c, path, mode, caller(ctx))
 	return d.made(ctx, name, e, err, out)
 }
@@ -185,7 +188,7 @@ func (d *dirNode) Mknod(ctx context.Context, name string, mode, dev uint32, out 
 	if no != 0 {
 		return nil, no
 	}
-	if err := d.st.store.MayMake(path, caller(ctx)); err != nil {
+	if err := d.st.store.MayMake(path, mode, caller(ctx)); err != nil {
 		return nil, d.st.errno("make", err)
 	}
 	e, err := d.st.store.Mknod(c, path, mode, dev, caller(ctx))
@@ -200,7 +203,7 @@ func (d *dirNode) Symlink(ctx context.Context, target, name string, out *fuse.En
 	if no != 0 {
 		return nil, no
 	}
-	if err := d.st.store.MayMake(path, caller(ctx)); err != nil {
+	if err := d.st.store.MayMake(path, syscall.S_IFLNK, caller(ctx)); err != nil {
 		return nil, d.st.errno("make", err)
 	}
 	e, err := d.st.store.Symlink(c, target, path, caller(ctx))
@@ -297,7 +300,7 @@ func (d *dirNode) Link(ctx context.Context, target fs.InodeEmbedder, name string
 	if no != 0 {
 		return nil, stale(no)
 	}
-	if err := d.st.store.MayMake(to, caller(ctx)); err != nil {
+	if err := d.st.store.MayMake(to, syscall.S_IFREG, caller(ctx)); err != nil {
 		return nil, d.st.errno("link", err)
 	}
 	e, err := d.st.store.Link(c, from, to)
@@ -326,14 +329,8 @@ func (d *dirNode) Rename(ctx context.Context, name string, newParent fs.InodeEmb
 	if no != 0 {
 		return no
 	}
-	for _, path := range []string{from, to} {
-		err := d.st.store.MayTake(c, path, caller(ctx))
-		if err == nil {
-			err = d.st.store.MayMove(c, path, caller(ctx))
-		}
-		if err != nil {
-			return d.st.errno("rename", err)
-		}
+	if err := d.st.store.MayRename(c, from, to, flags, caller(ctx)); err != nil {
+		return d.st.errno("rename", err)
 	}
 	release := dst.hold(newName, to)
 	err := d.st.store.Rename(c, from, to, flags)

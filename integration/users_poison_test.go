@@ -243,3 +243,36 @@ func TestGuestsCannotMoveFolders(t *testing.T) {
 	b.want("EPERM", "rmdir", empty)
 	a.do("rmdir", empty)
 }
+
+// TestGuestsCannotBlockNames lets one user make something else under the names of
+// objects that another is about to publish: their hashes are no secret.
+func TestGuestsCannotBlockNames(t *testing.T) {
+	needsRoot(t)
+	s := newSite(t)
+	m := s.mount("a", "--allow-other")
+	b := s.actor(guestB)
+	for n, key := range archives("blocked", 2) {
+		b.do("makedirs", m.path(filepath.Dir(key)))
+		b.do("mkdir", m.path("folder"))
+		b.do("mkfifo", m.path("pipe"))
+		b.do("symlink", "/nowhere", m.path(key)) // as BitBake does for what a mirror has
+		for _, name := range []string{m.path(key) + ".siginfo", m.path(key) + ".sig"} {
+			b.want("EPERM", "mkdir", name, 0o755)
+			b.want("EPERM", "mkfifo", name)
+			b.want("EPERM", "rename", m.path("folder"), name)
+			b.want("EPERM", "rename", m.path("pipe"), name)
+			b.want("EPERM", "renameat2", m.path("folder"), name, 1) // RENAME_NOREPLACE
+			b.do("symlink", "/nowhere", name)
+			b.want("EPERM", "renameat2", m.path("folder"), name, 2) // RENAME_EXCHANGE
+			b.want("EPERM", "renameat2", name, m.path("folder"), 2)
+			b.do("rename", name, m.path("link"))
+			b.do("rename", m.path("link"), name)
+			b.do("unlink", name)
+		}
+		b.do("unlink", m.path(key))
+		b.do("rmdir", m.path("folder"))
+		b.do("unlink", m.path("pipe"))
+		kind := []string{"archive", "signed"}[n]
+		s.buildAs(guestA, kind, m.point, []string{key}).acknowledged()
+	}
+}

@@ -32,24 +32,57 @@ func (s *Store) MayTake(ctx context.Context, path string, who Caller) error {
 	return syscall.EPERM
 }
 
-// MayMove reports whether a user may rename what is at path, or something to it:
-// EPERM for folders in which objects could be. Of one that holds some, Rename
-// itself says why not.
-func (s *Store) MayMove(ctx context.Context, path string, who Caller) error {
-	if s.isGuest(who) && (isPlace(path) || s.leadsToObjects(ctx, path)) && !s.hasObjects(ctx, path) {
+// MayRename reports whether a user may rename what is at from to the name to, with
+// the flags of renameat2: EPERM for what MayTake forbids, and for folders in which
+// objects could be. Of one that holds some, Rename itself says why not.
+func (s *Store) MayRename(ctx context.Context, from, to string, flags uint32, who Caller) error {
+	if !s.isGuest(who) {
+		return nil
+	}
+	for _, path := range []string{from, to} {
+		if err := s.MayTake(ctx, path, who); err != nil {
+			return err
+		}
+		if (isPlace(path) || s.leadsToObjects(ctx, path)) && !s.hasObjects(ctx, path) {
+			return syscall.EPERM
+		}
+	}
+	if err := mayCarry(s.typeOf(from), to); err != nil {
+		return err
+	}
+	if flags&unix.RENAME_EXCHANGE != 0 {
+		return mayCarry(s.typeOf(to), from)
+	}
+	return nil
+}
+
+// mayCarry is EPERM for folders, pipes and the like under an object's name, which
+// a build that publishes it would meet: whoever knows the hash could make it fail.
+// BitBake itself makes links there, to what a mirror has. kind is as in st_mode, 0
+// for what is not scratch.
+func mayCarry(kind uint16, path string) error {
+	switch kind {
+	case 0, unix.S_IFREG, unix.S_IFLNK:
+		return nil
+	}
+	if isObject(path) {
 		return syscall.EPERM
 	}
 	return nil
 }
 
-// MayMake reports whether a user may give something that is no folder the name
-// path: EPERM where a folder of objects goes. Others could not publish there, or
-// would follow his link.
-func (s *Store) MayMake(path string, who Caller) error {
-	if s.isGuest(who) && isPlace(path) {
+// MayMake reports whether a user may make something of a kind, as in st_mode, at a
+// path: EPERM for what is no folder where a folder of objects goes. Others could
+// not publish there, or would follow his link. And see mayCarry.
+func (s *Store) MayMake(path string, kind uint32, who Caller) error {
+	kind &= unix.S_IFMT
+	if !s.isGuest(who) {
+		return nil
+	}
+	if kind != unix.S_IFDIR && isPlace(path) {
 		return syscall.EPERM
 	}
-	return nil
+	return mayCarry(uint16(kind), path)
 }
 
 // isPlace reports whether a folder with objects is looked for under this name.
