@@ -89,6 +89,44 @@ func TestUserKilled(t *testing.T) {
 	})
 }
 
+// TestUserClosedFolders: folders that their user has closed, to himself too, keep
+// the next mount from nothing.
+func TestUserClosedFolders(t *testing.T) {
+	needsRoot(t)
+	openFuseDevice(t)
+	s := newSite(t)
+	s.give(nobody)
+	m := s.mountAs(nobody, "a", "--publish=queue")
+	keys := archives("closed", 3)
+	made := s.buildAs(nobody, "archive", m.point, keys).acknowledged()
+	a := s.actor(nobody)
+	leaf := m.path(filepath.Dir(keys[0]))
+	left := filepath.Join(leaf, "tmpab12cd34")
+	for _, dir := range []string{m.path("own"), m.path("own/inner"), left, filepath.Join(left, "usr"), filepath.Join(left, "root")} {
+		a.do("mkdir", dir)
+		a.do("write_file", filepath.Join(dir, "file"), "content")
+	}
+	a.do("chmod", filepath.Join(left, "usr"), 0o555)
+	a.do("chmod", filepath.Join(left, "root"), 0)
+	a.do("chmod", left, 0o500)
+	a.do("chmod", m.path("own/inner"), 0)
+	for _, again := range []func(){m.kill, m.stop} {
+		again()
+		m.restart()
+		s.actor(nobody).want("ENOENT", "stat", left)
+		if mode := s.actor(nobody).attr(m.path("own/inner"), "mode"); mode&0o777 != 0 {
+			t.Errorf("the folder has mode %o now", mode)
+		}
+	}
+	m.flush()
+	s.sharesAll(made)
+	a = s.actor(nobody)
+	a.do("chmod", m.path("own/inner"), 0o700)
+	if got := a.read(m.path("own/inner/file")); got != "content" {
+		t.Errorf("the file reads %q", got)
+	}
+}
+
 // TestAllowOther lets two users share a mount of root.
 func TestAllowOther(t *testing.T) {
 	needsRoot(t)

@@ -183,19 +183,14 @@ func (s *Store) checkCached(ctx context.Context) (again bool) {
 	return again
 }
 
-// cleanScratch removes what nobody will finish.
+// cleanScratch removes what nobody will finish. What cannot be removed stays.
 func (s *Store) cleanScratch() error {
-	root := s.layout.path("scratch")
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel := strings.TrimPrefix(path, root+"/")
-		if path == root || !sstate.IsTemporary(rel) {
+	return s.walkScratch(func(rel string, d fs.DirEntry) error {
+		if !sstate.IsTemporary(rel) {
 			return nil
 		}
-		if err := os.RemoveAll(path); err != nil {
-			return err
+		if err := removeClosed(s.layout.scratch(rel)); err != nil {
+			s.quiet.warn("temporary of a build not removed", "error", err)
 		}
 		if d.IsDir() {
 			return fs.SkipDir
@@ -204,12 +199,52 @@ func (s *Store) cleanScratch() error {
 	})
 }
 
+// walkScratch visits what is below scratch/. Users can close their folders, also
+// to themselves: what is in such a one is left alone, and keeps no mount from what
+// waits in its queue.
+func (s *Store) walkScratch(visit func(rel string, d fs.DirEntry) error) error {
+	root := s.layout.path("scratch")
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && path == root:
+			return err
+		case err != nil:
+			s.quiet.warn("folder of scratch not read", "error", err)
+			return nil
+		case path == root:
+			return nil
+		}
+		return visit(strings.TrimPrefix(path, root+"/"), d)
+	})
+}
+
+// removeClosed removes a file, or a folder with folders in it that nobody may
+// write to, as archives hold them.
+func removeClosed(path string) error {
+	if os.RemoveAll(path) == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700) // before it is read; if it fails the removal does
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
 // loadNames fills the sets that mirror folders.
 func (s *Store) loadNames() error {
 	if err := loadSet(s.layout.path("removed"), s.names.removed, isObject); err != nil {
 		return err
 	}
-	if err := loadSet(s.layout.path("scratch"), s.names.odd, isObject); err != nil {
+	err := s.walkScratch(func(rel string, _ fs.DirEntry) error {
+		if isObject(rel) {
+			s.names.odd[rel] = true
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := loadSet(s.layout.path("pinned"), s.names.pinned, isObject); err != nil {
