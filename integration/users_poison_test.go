@@ -244,6 +244,35 @@ func TestGuestsCannotMoveFolders(t *testing.T) {
 	a.do("rmdir", empty)
 }
 
+// TestGuestsCannotMoveOthers: what one user made in a folder that is open to all
+// stays where it is. Another who put it where his own was, while a call of his on
+// that is under way, would have the call done to it.
+func TestGuestsCannotMoveOthers(t *testing.T) {
+	needsRoot(t)
+	s := newSite(t)
+	m := s.mount("a", "--allow-other")
+	a, b := s.actor(guestA), s.actor(guestB)
+	a.do("makedirs", m.path("fe/01"))
+	for _, dir := range []string{m.point, m.path("fe/01")} {
+		file, folder := filepath.Join(dir, "file"), filepath.Join(dir, "folder")
+		own, gone := filepath.Join(dir, "own"), filepath.Join(dir, "gone")
+		a.do("write_file", file, "of a")
+		a.do("mkdir", folder)
+		b.do("write_file", own, "of b")
+		for _, theirs := range []string{file, folder} {
+			b.want("EPERM", "rename", theirs, gone)
+			b.want("EPERM", "renameat2", theirs, own, 2) // RENAME_EXCHANGE
+			b.want("EPERM", "renameat2", own, theirs, 2)
+			a.do("rename", theirs, gone)
+			a.do("rename", gone, theirs)
+		}
+		b.do("rename", own, gone)
+		b.do("rename", gone, file) // as unlink and rename, which locks and stamps need
+		b.do("unlink", file)
+		a.do("rmdir", folder)
+	}
+}
+
 // TestGuestsCannotBlockNames lets one user make something else under the names of
 // objects that another is about to publish: their hashes are no secret.
 func TestGuestsCannotBlockNames(t *testing.T) {

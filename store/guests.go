@@ -33,8 +33,9 @@ func (s *Store) MayTake(ctx context.Context, path string, who Caller) error {
 }
 
 // MayRename reports whether a user may rename what is at from to the name to, with
-// the flags of renameat2: EPERM for what MayTake forbids, and for folders in which
-// objects could be. Of one that holds some, Rename itself says why not.
+// the flags of renameat2: EPERM for what MayTake forbids, for folders in which
+// objects could be, and for what others have made beside those. Of a folder that
+// holds some, Rename itself says why not.
 func (s *Store) MayRename(ctx context.Context, from, to string, flags uint32, who Caller) error {
 	if !s.isGuest(who) {
 		return nil
@@ -47,22 +48,33 @@ func (s *Store) MayRename(ctx context.Context, from, to string, flags uint32, wh
 			return syscall.EPERM
 		}
 	}
-	if err := mayCarry(s.typeOf(from), to); err != nil {
+	if err := s.mayMove(ctx, from, to, who); err != nil || flags&unix.RENAME_EXCHANGE == 0 {
 		return err
 	}
-	if flags&unix.RENAME_EXCHANGE != 0 {
-		return mayCarry(s.typeOf(to), from)
+	return s.mayMove(ctx, to, from, who)
+}
+
+// mayMove is EPERM for a name that what is at from may not get, and for what
+// others have made in a folder that is open to all: put where a file of the
+// caller's was, a chmod of his that is under way would be done to it.
+func (s *Store) mayMove(ctx context.Context, from, to string, who Caller) error {
+	var st unix.Statx_t
+	if s.statScratch(from, &st) != nil {
+		return nil
 	}
-	return nil
+	open := parent(from) == "" || isPlace(parent(from))
+	if open && st.Uid != who.UID && !s.hasObjects(ctx, from) {
+		return syscall.EPERM
+	}
+	return mayCarry(st.Mode&unix.S_IFMT, to)
 }
 
 // mayCarry is EPERM for folders, pipes and the like under an object's name, which
 // a build that publishes it would meet: whoever knows the hash could make it fail.
-// BitBake itself makes links there, to what a mirror has. kind is as in st_mode, 0
-// for what is not scratch.
+// BitBake itself makes links there, to what a mirror has. kind is as in st_mode.
 func mayCarry(kind uint16, path string) error {
 	switch kind {
-	case 0, unix.S_IFREG, unix.S_IFLNK:
+	case unix.S_IFREG, unix.S_IFLNK:
 		return nil
 	}
 	if isObject(path) {
