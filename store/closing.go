@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"syscall"
 )
@@ -47,8 +48,8 @@ func (s *Store) sendLast(ctx context.Context) (Left, error) {
 	return s.whatIsLeft(), err
 }
 
-// Hold keeps the cache locked beyond Close, until release, for who may still be
-// asked: a mount that was detached while in use.
+// Hold keeps the cache locked and its folders open beyond Close, until release, for
+// who may still be asked: a mount that was detached while in use.
 func (s *Store) Hold() (release func()) {
 	s.holders.Add(1)
 	return sync.OnceFunc(func() { _ = s.unlock() })
@@ -59,5 +60,5 @@ func (s *Store) unlock() error {
 	if s.holders.Add(-1) >= 0 {
 		return nil
 	}
-	return s.lockFile.Close()
+	return errors.Join(s.scratch.Close(), s.lockFile.Close())
 }

@@ -73,6 +73,7 @@ func TestClosedStoreChangesNothing(t *testing.T) {
 	info := testKey(2, "package") + ".siginfo"
 	r.mustPublish(key, "content")
 	archive, signature := r.scratchFile(testKey(3, "package"), "late"), r.scratchFile(info, "late")
+	release := r.Hold() // as a mount does
 	if left, err := r.Close(ctx); err != nil || left.Objects != 0 {
 		t.Fatalf("Close() = %+v, %v", left, err)
 	}
@@ -86,6 +87,7 @@ func TestClosedStoreChangesNothing(t *testing.T) {
 		}
 	}
 	r.wantRemote(key, "content")
+	release()
 	r.open()
 	r.wantContent(key, "content")
 	r.wantMiss(info)

@@ -294,7 +294,6 @@ const closeGrace = 2 * time.Second
 // closeCache saves the index, brings the cache to disk and leaves the
 // clean-stop mark.
 func (s *Store) closeCache() error {
-	defer s.scratch.Close()
 	s.lastUsage()
 	s.queue.dropShared()
 	s.saveLearned()
