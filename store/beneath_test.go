@@ -298,6 +298,8 @@ func TestErrnoOfScratch(t *testing.T) {
 		"create in none":   {p.createIn(ctx, "folder/none/x"), syscall.ENOENT},
 		"create in a file": {p.createIn(ctx, "mine/x"), syscall.ENOTDIR},
 		"create, long":     {p.createIn(ctx, strings.Repeat("n", 256)), syscall.ENAMETOOLONG},
+		"create, taken":    {p.createIn(ctx, "mine"), syscall.EEXIST},
+		"open a pipe":      {p.openPipe(), syscall.ENXIO},
 		"open a folder":    {closed(p.OpenFile("folder", unix.O_RDWR)), syscall.EISDIR},
 		"open a link":      {closed(p.OpenFile("last", unix.O_RDWR)), syscall.ELOOP},
 		"open none":        {closed(p.OpenFile("none", unix.O_RDWR)), syscall.ENOENT},
@@ -321,6 +323,12 @@ func TestErrnoOfScratch(t *testing.T) {
 func (p *trap) createIn(ctx context.Context, path string) error {
 	f, _, err := p.CreateFile(ctx, path, unix.O_RDWR, 0o644, Caller{})
 	return closed(f, err)
+}
+
+// openPipe opens what would keep its reader waiting.
+func (p *trap) openPipe() error {
+	p.must(unix.Mkfifo(p.layout.scratch("pipe"), 0o644))
+	return closed(p.OpenFile("pipe", unix.O_RDONLY))
 }
 
 func (p *trap) chmod(ctx context.Context, path string, mode uint32) error {
