@@ -18,6 +18,7 @@ func TestPublishesWhileClosing(t *testing.T) {
 	for _, mode := range []PublishMode{PublishThrough, PublishQueue} {
 		t.Run(string(mode), func(t *testing.T) {
 			r := newRig(t, func(o *Options, _ *remote.Traits) { o.Publish = mode })
+			defer r.Hold()() // as a mount does
 			const builds, many = 4, 5000
 			var accepted sync.Map
 			var running sync.WaitGroup
