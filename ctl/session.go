@@ -244,6 +244,7 @@ func (s *Session) Unmount(
 	case o.Busy == BusyLazy && !s.goneWithin(lazyWait):
 		return result, nil
 	case o.Busy == BusyRefuse && !s.goneWithin(wait):
+		s.setPhase(PhaseMounted)
 		return result, keptError(s.info.Mountpoint)
 	}
 	// The mount is gone, or is to go: from here a caller that hangs up changes nothing.

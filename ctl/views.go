@@ -44,7 +44,11 @@ func (s *userSearch) viewOf(proc string) *mountView {
 	v := &mountView{}
 	if s.mount.Connection == 0 {
 		v.paths = []string{s.mount.Mountpoint}
-	} else if table, err := readTable(filepath.Join(proc, "mountinfo")); err == nil {
+	} else {
+		table, err := readTable(filepath.Join(proc, "mountinfo"))
+		if err != nil {
+			return v // it has ended; another of its namespace may tell
+		}
 		v = s.look(table, space != s.here)
 	}
 	s.views[key] = v
@@ -59,8 +63,8 @@ func (s *userSearch) look(table Table, foreign bool) *mountView {
 			continue
 		}
 		v.paths = append(v.paths, e.Mountpoint)
-		on, _ := table.byID(e.Parent)
-		v.keeps = v.keeps || foreign && !follows(on, s.on)
+		on, listed := table.byID(e.Parent) // which a chroot need not list
+		v.keeps = v.keeps || foreign && listed && !follows(on, s.on)
 	}
 	return v
 }

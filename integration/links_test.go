@@ -102,6 +102,10 @@ func TestRenameOfFolder(t *testing.T) {
 		a := s.self()
 		a.want("EXDEV", "rename", m.path(top), m.path("backup"))
 		a.want("EXDEV", "rename", m.path(key[:5]), m.path("backup"))
+		fresh := s.mount("fresh") // which knows of the folder what the remote says
+		fresh.learn()
+		a.want("EXDEV", "rename", fresh.path(key[:5]), fresh.path("backup"))
+		fresh.stop()
 		s.must("mv", m.path(top), m.path("backup"))
 		s.shares(nil)
 		a.want("ENOENT", "stat", m.path(top))

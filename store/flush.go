@@ -13,10 +13,7 @@ func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, er
 	_ = s.guard.ProbeNow(probe)
 	cancel()
 	s.retryHeld()
-	tries := map[*entry]uint64{}
-	for _, e := range s.queue.hurry(true) {
-		tries[e] = s.queue.triesOf(e)
-	}
+	tries := s.queue.hurry(true)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for n := 0; !s.queue.settled(tries) && !s.guard.State().Open; n++ {
@@ -33,13 +30,6 @@ func (s *Store) Flush(ctx context.Context, progress func(QueueStatus)) (Left, er
 	}
 	s.feed.tell(ctx)
 	return s.whatIsLeft(), nil
-}
-
-// triesOf is how many tries of an entry have ended.
-func (q *queue) triesOf(e *entry) uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return e.tries
 }
 
 // settled reports whether each of these entries is done or was tried in vain.

@@ -46,7 +46,7 @@ type entry struct {
 	newer  bool          // a removal that met what another host has published since
 	met    bool          // a create that found its own bytes on the remote
 	begun  time.Time     // a removal: when the last try began
-	missed bool          // a signature whose archive was not on the remote when it was looked for
+	missed time.Time     // a signature: when its archive was first found to be missing on the remote
 	was    time.Time     // a removal: the remote's time of what was on its way before it, and is to go
 
 	// Guarded by queue.mu.
@@ -349,18 +349,21 @@ func (q *queue) cancel(key string) []*entry {
 	return out
 }
 
-// hurry lets all entries be tried at once and returns what is in the queue. flush
-// says that somebody waits for that to be empty.
-func (q *queue) hurry(flush bool) []*entry {
+// hurry lets all entries be tried at once. It gives what is in the queue, with how
+// many tries of each have ended. flush says that somebody waits for the queue to be
+// empty.
+func (q *queue) hurry(flush bool) map[*entry]uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range q.ready {
 		e.notBefore, e.hurried = time.Time{}, flush
 	}
 	heap.Init(&q.ready)
-	var all []*entry
+	all := map[*entry]uint64{}
 	for _, chain := range q.chains {
-		all = append(all, chain...)
+		for _, e := range chain {
+			all[e] = e.tries
+		}
 	}
 	q.poke()
 	return all

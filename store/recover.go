@@ -131,7 +131,7 @@ func (s *Store) markRunning() error {
 // background. Only then the next stop can be a clean one.
 func (s *Store) checkAll(ctx context.Context) {
 	waiting := s.checkCached(ctx) // for a sender to find the damage too
-	for _, e := range s.queue.hurry(false) {
+	for e := range s.queue.hurry(false) {
 		if e.op != opRemove && s.checkUnclean(s.queue.path(e, false), e.key) != nil {
 			waiting = true
 		}

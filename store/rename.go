@@ -223,13 +223,16 @@ func (s *Store) keepAs(ctx context.Context, src, to string, flags uint32) error 
 // hold objects, or would make some, cannot move in one step: EXDEV makes mv(1)
 // copy.
 func (s *Store) renameScratch(ctx context.Context, from, to string, flags uint32) error {
+	exchange := flags&unix.RENAME_EXCHANGE != 0
+	if s.hasObjects(ctx, from) || exchange && s.hasObjects(ctx, to) {
+		return syscall.EXDEV // also where scratch has no such folder
+	}
 	src, err := s.at(from)
 	if err != nil {
 		return err
 	}
 	defer src.close()
-	exchange := flags&unix.RENAME_EXCHANGE != 0
-	if s.hasObjects(ctx, from) || wouldPublish(src, to) || exchange && s.hasObjects(ctx, to) {
+	if wouldPublish(src, to) {
 		return syscall.EXDEV
 	}
 	if err := s.targetAllows(ctx, src, to); err != nil {

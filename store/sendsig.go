@@ -94,11 +94,8 @@ func (s *Store) fateOf(ctx context.Context, e *entry) (fate sigFate, again time.
 	}
 	info, err := s.guard.Stat(ctx, remote.Key(archive))
 	switch {
-	case errors.Is(err, remote.ErrNotExist) && e.missed:
-		return sigStrays, 0
 	case errors.Is(err, remote.ErrNotExist):
-		e.missed = true // some servers show what was put a little later
-		return sigWaits, orphanAge
+		return s.fateOfMissed(e)
 	case err == nil && info.Size != size:
 		s.noteFound(info)
 		s.changed(archive)
@@ -107,6 +104,18 @@ func (s *Store) fateOf(ctx context.Context, e *entry) (fate sigFate, again time.
 		return sigWaits, 0
 	}
 	return sigFollows, 0
+}
+
+// fateOfMissed is fateOf where the remote has no archive. Some servers show what
+// was put a little later.
+func (s *Store) fateOfMissed(e *entry) (sigFate, time.Duration) {
+	if e.missed.IsZero() {
+		e.missed = s.now()
+	}
+	if left := orphanAge - s.now().Sub(e.missed); left > 0 {
+		return sigWaits, left
+	}
+	return sigStrays, 0
 }
 
 // fateWithout is fateOf where the bytes that the signature was made of are not here.

@@ -290,3 +290,50 @@ func TestHeldAreTriedOneByOne(t *testing.T) {
 		t.Errorf("%d are held, want %d", got, n-1)
 	}
 }
+
+// TestSignatureOfVanishedArchive: an archive that is seen late is not one that was
+// removed.
+func TestSignatureOfVanishedArchive(t *testing.T) {
+	var c clock
+	c.add(time.Hour)
+	r, far := newSuffixRig(t, func(o *Options) { o.Now = c.now })
+	archive, sig := testKey(1, "package"), testKey(1, "package")+".sig"
+	far.set(".sig", &remote.Error{Op: "put", Kind: remote.ErrUnavailable}, nil)
+	r.signedBuild(archive, string(packed(t, "ours")), "our sig")
+	eventually(t, "the archive is sent, the signature tried", func() bool {
+		return r.queue.unsent(archive) == 0 && strings.Contains(r.Status().Queue.LastErr, "put")
+	})
+	far.Remove(remote.Key(archive))
+	far.set("", nil, nil)
+	for range 3 {
+		if left := r.flush(); left.Objects != 1 {
+			t.Fatalf("left %+v, want the signature", left)
+		}
+	}
+	c.add(orphanAge)
+	if left := r.flush(); left != (Left{}) {
+		t.Errorf("left %+v", left)
+	}
+	r.wantRemote(sig, "")
+	r.wantMiss(sig)
+}
+
+// TestFlushDoesNotWaitForStrays: a signature that waits for its archive is left, and
+// not waited for.
+func TestFlushDoesNotWaitForStrays(t *testing.T) {
+	r, _ := newSuffixRig(t, nil)
+	for i := range 100 {
+		if err := r.signs(testKey(i, "package"), "sig of a cut-off build"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		begun := time.Now()
+		if left := r.flush(); left.Objects != 100 {
+			t.Errorf("left %+v", left)
+		}
+		if d := time.Since(begun); d > 5*time.Second {
+			t.Errorf("flush took %v", d)
+		}
+	}
+}
