@@ -39,10 +39,10 @@ func (c *changes) refuse() {
 // sendLast sends what is queued while names may still change: a build may run.
 // Then it refuses that, sends what has come meanwhile and counts what is left.
 func (s *Store) sendLast(ctx context.Context) (Left, error) {
-	last := s.queue.nextSeq()
+	known := s.queue.addedCount()
 	_, err := s.Flush(ctx, nil)
 	s.changes.refuse()
-	if err == nil && s.queue.nextSeq() != last+1 {
+	if err == nil && s.queue.addedCount() != known {
 		return s.Flush(ctx, nil)
 	}
 	return s.whatIsLeft(), err

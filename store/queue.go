@@ -92,6 +92,7 @@ type queue struct {
 	bytes    int64
 	count    int64
 	ended    uint64 // chains that came to their end
+	added    uint64 // entries since the start
 }
 
 func newQueue(l layout, now func() time.Time) *queue {
@@ -134,6 +135,7 @@ func (q *queue) add(e *entry) (stale []*entry) {
 	}
 	q.hide(e.ino, 1)
 	q.count++
+	q.added++
 	q.bytes += e.size
 	q.chains[e.key] = append(q.chains[e.key], e)
 	if len(q.chains[e.key]) == 1 {

@@ -43,6 +43,13 @@ func (q *queue) isHurried(e *entry) bool {
 	return e.hurried
 }
 
+// addedCount is how many entries there were, sent or not.
+func (q *queue) addedCount() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.added
+}
+
 // endings counts the chains that came to their end.
 func (q *queue) endings() uint64 {
 	q.mu.Lock()
