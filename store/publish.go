@@ -82,14 +82,18 @@ func (s *Store) publish(ctx context.Context, p publishing) (*entry, error) {
 	case quicker && s.opt.Unlink == UnlinkRefuse:
 		return nil, errRefused
 	}
-	o := opCreate
+	return s.commit(p, s.opOf(p, exists || quicker), &st)
+}
+
+// opOf is what a publish does to the remote.
+func (s *Store) opOf(p publishing, exists bool) op {
 	switch {
-	case p.force && (exists || quicker), s.names.wasCorrupt(p.key):
-		o = opReplace
+	case p.force && exists, s.names.wasCorrupt(p.key):
+		return opReplace
 	case s.names.isRemoved(p.key) && s.opt.Unlink == UnlinkRemote:
-		o = opReplace // also if the remote would not let go of the old one
+		return opReplace // also if the remote would not let go of the old one
 	}
-	return s.commit(p, o, &st)
+	return opCreate
 }
 
 // isForgotten reports whether the remote has a key that the saved index does not

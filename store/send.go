@@ -162,6 +162,7 @@ func (s *Store) settleExist(ctx context.Context, e *entry, exist error) error {
 	if s.worthless(info) {
 		return s.guard.Put(ctx, key, &source{path: path, size: e.size}, remote.PutOptions{})
 	}
+	_, blessed := s.queue.blessing(e) // a signature whose archive there is ours
 	same := false
 	if info.Size == e.size {
 		if same, err = s.sameContent(ctx, key, path); err != nil {
@@ -171,7 +172,7 @@ func (s *Store) settleExist(ctx context.Context, e *entry, exist error) error {
 	switch {
 	case same:
 		return nil
-	case isSignature(e) && s.queue.isBlessed(e.key):
+	case blessed:
 		return s.guard.Put(ctx, key, &source{path: path, size: e.size}, remote.PutOptions{}) // it is of other bytes
 	}
 	return exist

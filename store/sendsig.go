@@ -99,6 +99,9 @@ func (s *Store) fateOf(ctx context.Context, e *entry) (fate sigFate, again time.
 	case err == nil && info.Size != size:
 		s.noteFound(info)
 		s.changed(archive)
+		if !blessed {
+			return s.fateWithout(ctx, archive, age) // the rename may still come
+		}
 		return sigStrays, 0
 	case s.queue.pending(archive):
 		return sigWaits, 0

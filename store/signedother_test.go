@@ -337,3 +337,30 @@ func TestFlushDoesNotWaitForStrays(t *testing.T) {
 		}
 	}
 }
+
+// TestSignatureBetweenLinkAndRename: what a flush finds between the two calls of a
+// build, another host's new archive even, takes nothing from the build.
+func TestSignatureBetweenLinkAndRename(t *testing.T) {
+	r, far := newSuffixRig(t, nil)
+	archive := testKey(1, "package")
+	old := packed(t, "old")
+	far.Set(remote.Key(archive), old)
+	r.listed()
+	r.wantContent(archive, string(old))
+	far.Set(remote.Key(archive), packed(t, "theirs, and longer"))
+	if err := r.signs(archive, "our sig"); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.flush(); left.Objects != 1 {
+		t.Errorf("left %+v, want the signature", left)
+	}
+	ours := packed(t, "ours, and the longest of all")
+	if err := r.Rename(t.Context(), r.scratchFile(archive, string(ours)), archive, 0); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.flush(); left != (Left{}) {
+		t.Errorf("left %+v", left)
+	}
+	r.wantRemote(archive, string(ours))
+	r.wantRemote(archive+".sig", "our sig")
+}
